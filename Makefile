@@ -1,0 +1,68 @@
+# `make` alone prints what there is. Every target builds what it needs first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# SEED=n fixes the order of the tests; without it pytest-randomly picks one and prints it.
+PYTEST := $(BIN)/python -m pytest $(if $(SEED),-p randomly --randomly-seed=$(SEED))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit check docs bench clean venv dev
+
+help:
+	@echo 'make demo    a download under two layers: what the log saw, the rate asked and the rate measured'
+	@echo 'make test    the whole test suite (make test SEED=n repeats an order, ARGS="..." goes to pytest)'
+	@echo 'make check   the static checks: ruff, mypy --strict, floors of imports, generated documents'
+	@echo 'make bench   the budgets, measured side by side with their peers (QUICK=1 for a short run)'
+	@echo 'make docs    build the generated pages under docs/ again'
+	@echo 'make clean   remove what make has built, $(VENV) too'
+
+demo: venv
+	@$(BIN)/python scripts/demo.py
+
+test: dev
+	@scripts/test-tools
+	@$(PYTEST) $(ARGS)
+
+# The part of the suite that needs nothing but Python; CI runs it under a second order.
+test-unit: dev
+	@$(PYTEST) -q tests/unit $(ARGS)
+
+check: dev
+	@$(BIN)/ruff check src tests scripts bench examples
+	@$(BIN)/mypy
+	@$(BIN)/python scripts/build_docs.py --check
+	@$(BIN)/python -m pytest -q tests/repo
+
+docs: venv
+	@$(BIN)/python scripts/build_docs.py
+
+bench: venv
+	@scripts/test-tools --bench
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find src tests scripts bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The two states of the virtual environment are stamps, so that a second `make` starts at once.
+venv: $(VENV)/.installed
+dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'ws2spi: Python 3.11 or newer is needed: install python3 (Debian 12: apt-get install python3), or make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo 'ws2spi: this Python cannot make virtual environments: install the package python3-venv (apt-get install python3-venv)' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
