@@ -1,0 +1,202 @@
+"""Reading and writing through whatever ctypes would pass as `void *`.
+
+Rules:
+1. One function finds an address, `address_of`, so `byref(x, offset)`, pointers, arrays, integers, bytes and None mean
+   here what they mean in a call of a real DLL.
+2. `deref` hands back the client's own structure where it can, so that fields are read by name in the client's layout
+   and Python attributes on it survive; else a view of the wanted type on the same memory.
+3. A view does not keep memory alive. Whoever remembers an address beyond the call keeps the client's argument too
+   (`byref` results and pointers hold what they point to).
+"""
+
+import ctypes
+from typing import Any
+
+from ws2spi._abi.wide import LPWSTR, decode_wide, wstring_at
+
+_CArgument: Any = type(ctypes.byref(ctypes.c_int()))
+_Pointer: type = ctypes._Pointer
+_SimpleData: type = ctypes._SimpleCData
+_Function: type = ctypes._CFuncPtr  # type: ignore[attr-defined]
+
+# Fact: byref(x, offset) keeps x but hides the offset from Python. Decision: ask C, through a call that keeps the GIL:
+# the number comes back as a Python int in about 0.1 us. Two prototypes, because a call without argtypes is faster but
+# truncates plain ints.
+_void_pointer: Any = ctypes.PyDLL(None).PyLong_FromVoidPtr
+_void_pointer.restype = ctypes.py_object
+_void_pointer.argtypes = [ctypes.c_void_p]
+_argument_pointer: Any = ctypes.PyDLL(None).PyLong_FromVoidPtr
+_argument_pointer.restype = ctypes.py_object
+
+_addressof: Any = ctypes.addressof
+_int32_at: Any = ctypes.c_int32.from_address
+_uint32_at: Any = ctypes.c_uint32.from_address
+_uint64_at: Any = ctypes.c_uint64.from_address
+
+
+def address_of(arg: Any) -> int:
+    """The address that `arg` stands for as a pointer argument; 0 for None.
+
+    Raises TypeError for what is no pointer. A structure or number passed itself counts as passed by reference, as
+    ctypes does for a POINTER parameter.
+    """
+    if arg is None:
+        return 0
+    kind = type(arg)
+    if kind is _CArgument:
+        address: int = _argument_pointer(arg)
+        return address
+    if kind is int:
+        return int(arg)
+    if isinstance(arg, ctypes.Structure | ctypes.Union | ctypes.Array):
+        return int(_addressof(arg))
+    if isinstance(arg, _SimpleData) and not isinstance(arg, ctypes.c_void_p | ctypes.c_char_p | ctypes.c_wchar_p):
+        return int(_addressof(arg))
+    if isinstance(arg, _Pointer | _Function | LPWSTR | ctypes.c_char_p | ctypes.c_wchar_p | ctypes.c_void_p):
+        return _uint64_at(_addressof(arg)).value  # type: ignore[no-any-return]
+    if isinstance(arg, bytearray):
+        return int(_addressof(ctypes.c_char.from_buffer(arg))) if arg else 0
+    parameter = getattr(arg, "_as_parameter_", arg)
+    if parameter is not arg:
+        return address_of(parameter)
+    if isinstance(arg, int):
+        return int(arg)
+    try:
+        return _void_pointer(arg) or 0
+    except ctypes.ArgumentError as refusal:
+        raise TypeError(f"no pointer: {arg!r}") from refusal
+
+
+def store_int(arg: Any, value: int) -> bool:
+    """Store a 32-bit integer (INT, DWORD, BOOL, LONG) at `arg`; False and nothing stored when it is NULL."""
+    if arg is None:
+        return False
+    address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
+    if not address:
+        return False
+    _uint32_at(address).value = value
+    return True
+
+
+def store_pointer_sized(arg: Any, value: int) -> bool:
+    """Store a 64-bit integer (ULONG_PTR, HANDLE, SOCKET, a context) at `arg`; False when it is NULL."""
+    if arg is None:
+        return False
+    address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
+    if not address:
+        return False
+    _uint64_at(address).value = value
+    return True
+
+
+def load_int(arg: Any) -> int:
+    """The signed 32-bit integer at `arg`."""
+    return int(_int32_at(address_of(arg)).value)
+
+
+def load_dword(arg: Any) -> int:
+    """The unsigned 32-bit integer at `arg`."""
+    return int(_uint32_at(address_of(arg)).value)
+
+
+def load_pointer_sized(arg: Any) -> int:
+    """The unsigned 64-bit integer at `arg`."""
+    return int(_uint64_at(address_of(arg)).value)
+
+
+def deref(arg: Any, kind: Any) -> Any:
+    """What `arg` points to: the client's own structure if it passed one, else a `kind` on that memory; None for NULL.
+
+    The result's type may be the client's own structure of another layout: read it by field name.
+    """
+    if type(arg) is _CArgument:
+        target = arg._obj
+        address = _argument_pointer(arg)
+        if _addressof(target) == address and (type(target) is kind or isinstance(target, ctypes.Structure)):
+            return target
+    elif arg is None:
+        return None
+    elif isinstance(arg, ctypes.Structure):
+        return arg
+    elif isinstance(arg, _Pointer):
+        if not arg:
+            return None
+        target = arg.contents  # type: ignore[attr-defined]
+        if isinstance(target, (kind, ctypes.Structure)):
+            return target
+        address = _addressof(target)
+    else:
+        address = address_of(arg)
+    return kind.from_address(address) if address else None
+
+
+def store_pointer(arg: Any, target: Any) -> bool:
+    """Store into `arg` (a `T **`) a pointer to `target`: a ctypes object, an address, a pointer, or None.
+
+    Where the client passed a reference to a pointer object, it is set through `.contents`, so that the pointer keeps
+    `target` alive as if the client had written it.
+    """
+    address = address_of(arg)
+    if not address:
+        return False
+    place = arg._obj if type(arg) is _CArgument else arg.contents if isinstance(arg, _Pointer) else arg  # type: ignore[attr-defined]
+    where = address_of(target)
+    if where and isinstance(place, _Pointer) and _addressof(place) == address:
+        kind: Any = place._type_  # type: ignore[attr-defined]
+        held = target if isinstance(target, kind) else _view(kind, where, target)
+        place.contents = held  # type: ignore[attr-defined]
+    else:
+        _uint64_at(address).value = where
+    return True
+
+
+def _view(kind: Any, address: int, keeper: Any) -> Any:
+    """A `kind` on another object's memory that keeps that object alive where ctypes allows attributes."""
+    view = kind.from_address(address)
+    try:
+        view._keeper = keeper
+    except AttributeError:
+        pass
+    return view
+
+
+def read_bytes(arg: Any, size: int) -> bytes:
+    """A copy of `size` bytes at `arg`."""
+    return ctypes.string_at(address_of(arg), size) if size else b""
+
+
+def write_bytes(arg: Any, data: bytes) -> None:
+    """Copy `data` to `arg`; the client vouches for the room, as in C."""
+    if data:
+        ctypes.memmove(address_of(arg), data, len(data))
+
+
+def view_of(arg: Any, size: int) -> memoryview:
+    """A writable view of `size` bytes at `arg`, valid as long as the client's memory is (rule 3)."""
+    if not size:
+        return memoryview(bytearray())
+    return memoryview((ctypes.c_char * size).from_address(address_of(arg))).cast("B")
+
+
+def read_wide(arg: Any) -> str | None:
+    """A wide string argument: a str, ctypes' own c_wchar_p (4-byte on Linux), or a pointer to UTF-16; None for NULL."""
+    if arg is None or isinstance(arg, str):
+        return arg
+    if isinstance(arg, ctypes.c_wchar_p):
+        return arg.value
+    address = address_of(arg)
+    return wstring_at(address) if address else None
+
+
+def read_narrow(arg: Any) -> str | None:
+    """A char string argument: a str, bytes, or a pointer to NUL-terminated bytes; None for NULL."""
+    if arg is None or isinstance(arg, str):
+        return arg
+    raw = bytes(arg) if isinstance(arg, bytes) else ctypes.string_at(address_of(arg)) if address_of(arg) else None
+    return None if raw is None else raw.decode("utf-8", "surrogateescape")
+
+
+__all__ = [
+    "address_of", "decode_wide", "deref", "load_dword", "load_int", "load_pointer_sized", "read_bytes", "read_narrow",
+    "read_wide", "store_int", "store_pointer", "store_pointer_sized", "view_of", "write_bytes",
+]  # fmt: skip
