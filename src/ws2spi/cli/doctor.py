@@ -1,0 +1,38 @@
+"""`ws2spi doctor`: what `ws2spi run` needs of this machine, tried one by one."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+_MARKS = {True: "ok  ", False: "FAIL"}
+_COLOURS = {True: "\x1b[32m", False: "\x1b[31m"}
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say what this machine lacks",
+        description="Try everything that ws2spi run needs of this machine, and say what to do where it fails.",
+        epilog="exit status: 0 when all is well, 1 when something is missing",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from ws2spi.redirect.doctor import checks
+
+    results = checks()
+    if arguments.json:
+        import json
+
+        fields = ("name", "ok", "detail", "advice")
+        print(json.dumps([{field: getattr(check, field) for field in fields} for check in results], indent=2))
+    else:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        for check in results:
+            mark = f"{_COLOURS[bool(check.ok)]}{_MARKS[bool(check.ok)]}\x1b[0m" if coloured else _MARKS[bool(check.ok)]
+            print(f"{mark}  {check.name}{f': {check.detail}' if check.detail else ''}")
+            if not check.ok and check.advice:
+                print(f"      {check.advice}")
+    return 0 if all(check.ok for check in results) else 1
