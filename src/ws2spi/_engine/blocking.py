@@ -1,0 +1,76 @@
+"""Parking on the calling thread: a blocked client drives the operation it waits for.
+
+The thread polls the descriptor of the operation beside its own wake descriptor, so that another thread's completion, an
+APC or a close ends the sleep. Poll is only a hint: when it fires, the step is posted to the mailbox, where bytes move.
+Blocked calls are alertable: APCs that come while the call really waits run here, outside the mailbox.
+"""
+
+import errno
+import select
+from typing import TYPE_CHECKING
+
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine.operations import Kind, Request
+
+if TYPE_CHECKING:
+    from ws2spi._engine.driving import Driving
+
+_INPUT = select.POLLIN | select.POLLRDHUP
+_OUTPUT = select.POLLOUT
+
+
+def block(connection: "Driving", request: Request, timeout: float | None, alertable: bool = True) -> None:
+    """Return when `request` is done.
+
+    Parameters:
+        timeout: seconds; afterwards the request is withdrawn and fails with WSAETIMEDOUT (unless it is done first).
+        alertable: whether APCs of this thread run meanwhile.
+    """
+    thread = request.owner
+    assert thread is not None
+    engine = connection.engine
+    mailbox = connection.mailbox
+    deadline = None if timeout is None else engine.now() + timeout
+    was = thread.begin_park()
+    try:
+        while not request.done:
+            if alertable and thread.pending:
+                thread.run_apcs()
+                continue
+            descriptor, events, until = -1, 0, deadline
+            task = connection.driven_for(request)
+            want = task.want if task is not None and task.owner is thread else None
+            if want is not None:
+                if want.kind is Kind.READ:
+                    descriptor, events = want.source.fd, _INPUT
+                elif want.kind is Kind.WRITE:
+                    descriptor, events = want.source.fd, _OUTPUT
+                elif want.kind is Kind.TIME:
+                    assert task is not None
+                    until = task.deadline if deadline is None else min(task.deadline, deadline)
+            pause = None
+            if until is not None:
+                pause = until - engine.now()
+                if pause <= 0:
+                    if until is deadline:
+                        deadline = None  # say it once; the mailbox answers when it is free
+                        mailbox.post(connection.withdraw, request, _TIMED_OUT)
+                    else:
+                        mailbox.post(connection.resume, task, want)
+                    continue
+            if thread.park(descriptor, events, pause) and want is not None:
+                mailbox.post(connection.resume, task, want)
+    except BaseException:
+        # Ctrl-C, or an exception out of an APC: the request goes, the operation does not.
+        mailbox.post(connection.withdraw, request, WSAError.WSAEINTR)
+        raise
+    finally:
+        thread.end_park(was)
+
+
+_TIMED_OUT = WSAError.WSAETIMEDOUT
+
+
+def interrupted() -> WinsockError:
+    """What a blocked call ends with when its socket is closed under it."""
+    return WinsockError(WSAError.WSAEINTR, "the socket was closed", errno=errno.EINTR)

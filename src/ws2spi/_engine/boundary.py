@@ -1,0 +1,339 @@
+"""How layers are joined on one connection: views, edges, and what lies below.
+
+A layer is shared by all connections of its stack; what a method gets as `conn` is a `View`, the layer's own place on
+one connection. `conn.below` leads to the next lower layer that overrides the method called, or to the transport: a
+layer that does not override a method is left out of that method's path.
+
+At the upper edge of a layer that moves bytes:
+Rule 1: `send` gets at most PIECE bytes of a stream at a time, as `bytes`; a datagram whole.
+Rule 2: `recv(size)` gives at most `size` bytes; the surplus is kept there, and so is the end: b"" is for good.
+Rule 3: one call per direction at a time; the others wait in line, first come first served.
+Rule 4: an exception that is not a WinsockError is the layer's bug. The connection fails in the layer's name; whoever
+        called sees WSAECONNABORTED.
+"""
+
+import types
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ws2spi._abi.errors import ProviderContractError, WinsockError
+from ws2spi._engine import reports
+from ws2spi._engine.operations import Cancelled, Event, Turn
+
+if TYPE_CHECKING:
+    from ws2spi._engine.connection import Connection
+
+PIECE = 65536  # bytes of a stream that one `send` of a layer gets: one full read of a relay, and a bound for buffers
+
+DATA_METHODS = ("send", "recv", "send_to", "recv_from")
+CONTROL_METHODS = (
+    "socket",
+    "bind",
+    "listen",
+    "connect",
+    "accept",
+    "shutdown",
+    "close",
+    "getsockopt",
+    "setsockopt",
+    "getsockname",
+    "getpeername",
+)
+METHODS = DATA_METHODS + CONTROL_METHODS
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class Plan:
+    """Which layer answers which method, worked out once for a stack.
+
+    `layers` top first; `overrides[i]` the names of the methods that layer i overrides.
+    """
+
+    __slots__ = ("_next", "has_close", "has_socket", "layers", "names", "overrides")
+
+    def __init__(self, layers: Sequence[Any], overrides: Sequence[frozenset[str]]) -> None:
+        self.layers = tuple(layers)
+        self.overrides = tuple(overrides)
+        self.names = tuple(getattr(layer, "name", type(layer).__name__) for layer in self.layers)
+        # {(index of the layer above, or -1 for the client; method): index of the layer that answers, or None:
+        # transport}
+        self._next: dict[tuple[int, str], int | None] = {}
+        for above in range(-1, len(self.layers)):
+            for method in METHODS:
+                lower = range(above + 1, len(self.layers))
+                self._next[above, method] = next((i for i in lower if method in self.overrides[i]), None)
+        self.has_close = self.answers(-1, "close") is not None
+        self.has_socket = self.answers(-1, "socket") is not None
+
+    def answers(self, above: int, method: str) -> int | None:
+        return self._next[above, method]
+
+
+EMPTY = Plan((), ())
+
+
+class View:
+    """A layer's place on one connection; what its methods get as `conn`.
+
+    Attributes:
+        below: the same methods, one floor down; each is awaited.
+        state: a namespace for the layer's own variables on this connection.
+        context: the value behind WPUQuerySocketHandleContext, 0 where there is no such handle.
+        origin: who opened the connection, as far as known (pid, command), else None.
+        number: a small number that names the connection in logs.
+    """
+
+    __slots__ = ("_connection", "_index", "below", "state")
+
+    def __init__(self, connection: "Connection", index: int, counted: bool) -> None:
+        self._connection = connection
+        self._index = index
+        self.below = (CountingBelow if counted else Below)(connection, index)
+        self.state = types.SimpleNamespace()
+
+    @property
+    def context(self) -> int:
+        return self._connection.context
+
+    @property
+    def origin(self) -> Any:
+        return self._connection.origin
+
+    @property
+    def number(self) -> int:
+        return self._connection.number
+
+    @property
+    def stream(self) -> bool:
+        """Whether this is a byte stream (TCP), not datagrams."""
+        return bool(self._connection.transport.stream)
+
+    def now(self) -> float:
+        """Seconds on the engine's clock."""
+        return self._connection.engine.now()
+
+    def event(self) -> Event:
+        """A new event by which one direction of this connection waits for the other."""
+        return Event(self._connection)
+
+    def want_input(self) -> None:
+        """Have the top of the stack read once although nobody has asked for data, so that `recv` of this layer runs.
+
+        For a layer whose `send` waits for something that arrives from below.
+        """
+        self._connection.mailbox.post(self._connection.start_pump_unasked)
+
+    def __repr__(self) -> str:
+        return f"<conn #{self.number} of layer {self._connection.plan.names[self._index]!r}>"
+
+
+class Below:
+    """What a layer finds beneath it. A method is looked up at its first use and kept."""
+
+    __slots__ = ("_connection", "_index", *METHODS)
+
+    def __init__(self, connection: "Connection", index: int) -> None:
+        self._connection = connection
+        self._index = index
+
+    def __getattr__(self, method: str) -> Call:  # only reached while the slot is empty
+        if method not in METHODS:
+            raise AttributeError(f"there is no {method!r} below a layer; there are {', '.join(METHODS)}")
+        call = self._connection.path(self._index, method)
+        if method == "accept":
+            call = partial(self._accept, call)
+        setattr(self, method, call)
+        return call
+
+    async def _accept(self, call: Call) -> "View":
+        connection = await call()
+        view: View = connection.view(self._index)
+        return view
+
+
+class CountingBelow(Below):
+    """For a layer that may fail open: knows whether anything below was touched."""
+
+    __slots__ = ("uses",)
+
+    def __init__(self, connection: "Connection", index: int) -> None:
+        super().__init__(connection, index)
+        self.uses = 0
+
+    def __getattr__(self, method: str) -> Call:
+        call = super().__getattr__(method)
+        counted = partial(self._count, call)
+        setattr(self, method, counted)
+        return counted
+
+    def _count(self, call: Call, *arguments: Any) -> Awaitable[Any]:
+        self.uses += 1
+        return call(*arguments)
+
+
+class Edge:
+    """The upper edge of one layer on one connection: keeps the boundary's rules and names the layer that fails."""
+
+    __slots__ = (
+        "_connection",
+        "_ended",
+        "_layer",
+        "_receiving",
+        "_recv",
+        "_send",
+        "_sending",
+        "_surplus",
+        "_view",
+    )
+
+    def __init__(self, connection: "Connection", index: int) -> None:
+        layer = connection.plan.layers[index]
+        self._connection = connection
+        self._layer = layer
+        self._view = view = connection.view(index)
+        opens = isinstance(view.below, CountingBelow)
+        self._send: Call = partial(self._or_pass, "send") if opens else partial(layer.send, view)
+        self._recv: Call = partial(self._or_pass, "recv") if opens else partial(layer.recv, view)
+        self._sending = Turn()
+        self._receiving = Turn()
+        self._surplus = b""
+        self._ended = False
+
+    def call(self, method: str) -> Call:
+        """The way in for `method`."""
+        if method in DATA_METHODS:
+            entry: Call = getattr(self, method)
+            return entry
+        return partial(self._control, method)
+
+    async def send(self, data: Any) -> None:
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._connection)
+        turn.taken = True
+        try:
+            if len(data) <= PIECE:
+                await self._send(bytes(data))
+            else:
+                view = memoryview(data)
+                for start in range(0, len(view), PIECE):
+                    await self._send(bytes(view[start : start + PIECE]))
+        except WinsockError:
+            raise
+        except Exception as error:
+            raise self._blame("send", error) from error
+        finally:
+            turn.leave()
+
+    async def recv(self, size: int) -> bytes:
+        turn = self._receiving
+        if turn.taken:
+            await turn.join(self._connection)
+        turn.taken = True
+        try:
+            if self._surplus:
+                data = self._surplus
+            elif self._ended:
+                return b""
+            else:
+                data = await self._recv(size)
+                if type(data) is not bytes:
+                    data = self._as_bytes(data)
+            if len(data) > size:
+                self._surplus = data[size:]
+                return data[:size]
+            self._surplus = b""
+            if not data:
+                self._ended = True
+            return data
+        except WinsockError:
+            raise
+        except Exception as error:
+            raise self._blame("recv", error) from error
+        finally:
+            turn.leave()
+
+    async def send_to(self, data: Any, address: Any) -> None:
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._connection)
+        turn.taken = True
+        try:
+            await self._call("send_to", bytes(data), address)
+        finally:
+            turn.leave()
+
+    async def recv_from(self, size: int) -> tuple[bytes, Any]:
+        turn = self._receiving
+        if turn.taken:
+            await turn.join(self._connection)
+        turn.taken = True
+        try:
+            data, address = await self._call("recv_from", size)
+            return self._as_bytes(data), address
+        except WinsockError:
+            raise
+        except Exception as error:
+            raise self._blame("recv_from", error) from error
+        finally:
+            turn.leave()
+
+    async def _control(self, method: str, *arguments: Any) -> Any:
+        result = await self._call(method, *arguments)
+        return result._connection if isinstance(result, View) else result
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        try:
+            if isinstance(self._view.below, CountingBelow):
+                return await self._or_pass(method, *arguments)
+            return await getattr(self._layer, method)(self._view, *arguments)
+        except WinsockError:
+            raise
+        except Exception as error:
+            raise self._blame(method, error) from error
+
+    async def _or_pass(self, method: str, *arguments: Any) -> Any:
+        """For `on_error = "open"`: repeat as a pass-through a call that failed before it touched anything below."""
+        below = self._view.below
+        assert isinstance(below, CountingBelow)
+        uses = below.uses
+        try:
+            return await getattr(self._layer, method)(self._view, *arguments)
+        except WinsockError:
+            raise
+        except Exception as error:
+            if below.uses != uses:
+                raise
+            reports.report(
+                f"layer {self._name!r} failed in {method}: {describe(error)}; passed through (on_error=open)"
+            )
+        return await getattr(below, method)(*arguments)
+
+    def _as_bytes(self, data: Any) -> bytes:
+        if isinstance(data, (bytes, bytearray, memoryview)):
+            return bytes(data)
+        raise ProviderContractError(self._name, f"recv must give bytes, not {type(data).__name__}")
+
+    def _blame(self, method: str, error: Exception) -> WinsockError:
+        return self._connection.layer_failed(self._name, method, error)
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self._layer, "name", type(self._layer).__name__))
+
+
+def describe(error: BaseException) -> str:
+    """An exception on one line, with the place where it was raised."""
+    text = " ".join(str(error).split())
+    where = ""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
+
+
+__all__ = ["CONTROL_METHODS", "DATA_METHODS", "EMPTY", "METHODS", "PIECE", "Below", "Cancelled", "Edge", "Plan", "View"]

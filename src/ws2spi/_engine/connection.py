@@ -1,0 +1,400 @@
+"""A connection: one socket under a stack of layers, and everything that clients asked of it.
+
+Which thread runs what. All state below changes inside the connection's mailbox only (`mailbox.py`), on whichever thread
+found it free; methods named without an underscore post there or enter it themselves. Steps of coroutines run there too:
+between two awaits the layers of one connection run alone. Clients' callbacks run outside.
+
+Rule 1: receives are requests, served in order from an inbox that one pump fills (`receiving.py`).
+Rule 2: a client that cancels, times out or would block removes its request and leaves the pump. A send that has begun
+        runs on. Only a close, or a layer's own failure, ends coroutines.
+Rule 3: a parked coroutine belongs to its connection, not to who drives it (`driving.py`).
+Rule 4: sends, shutdowns and connects hold the send turn in the order in which they were started (`sending.py`); no pump
+        runs while a connect does.
+"""
+
+import itertools
+from functools import partial
+from typing import Any, cast
+
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine import blocking, reports
+from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
+from ws2spi._engine.driving import EngineShape, aborted
+from ws2spi._engine.inbox import ItemInbox
+from ws2spi._engine.mailbox import Mailbox
+from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task
+from ws2spi._engine.receiving import Receiving
+from ws2spi._engine.sending import Sending
+from ws2spi._engine.transport import Address, SocketTransport
+from ws2spi._executive import threads
+
+_numbers = itertools.count(1)
+_STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
+
+
+class Connection(Receiving, Sending):
+    """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
+
+    def __init__(
+        self, engine: EngineShape, transport: SocketTransport, plan: Plan = EMPTY, *, origin: Any = None
+    ) -> None:
+        self.engine = engine
+        self.transport = transport
+        self.plan = plan
+        self.origin = origin
+        self.context = 0
+        self.number = next(_numbers)
+        self.mailbox = Mailbox()
+        transport.connection = self
+        self._views: list[View | None] = [None] * len(plan.layers)
+        self._edges: list[Edge | None] = [None] * len(plan.layers)
+        stream = transport.stream
+        self.raw_send = plan.answers(-1, "send" if stream else "send_to") is None
+        self.raw_recv = plan.answers(-1, "recv" if stream else "recv_from") is None
+        self._init_sending(self.path(-1, "send" if stream else "send_to"))
+        self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
+        self._controls: list[Task] = []
+        self._connecting = False
+        self._failure: str | None = None
+        self.closing = False
+        self.closed = False
+        self._closed_callbacks: list[Done] = []
+
+    # -- connecting, listening, control ----------------------------------------------------------------------------
+
+    def connect(self, address: Address, timeout: float | None = None) -> None:
+        self._refuse_reentry()
+        request = Request(threads.current())
+        self.mailbox.post(self._queue_connect, address, request)
+        self.engine.block(self, request, timeout)
+        request.value()
+
+    def submit_connect(self, address: Address, done: Done | None = None) -> Request:
+        request = Request(None, done)
+        self.mailbox.post(self._queue_connect, address, request)
+        return request
+
+    def _queue_connect(self, address: Address, request: Request) -> None:
+        self._connecting = True
+        self._enqueue(Task(self, Role.CONNECT, partial(self.path(-1, "connect"), address), request))
+
+    def shutdown(self, how: int, timeout: float | None = None) -> None:
+        """End one or both directions, in turn after what is being sent."""
+        self._refuse_reentry()
+        request = Request(threads.current())
+        self.mailbox.post(self._queue_shutdown, how, request)
+        self.engine.block(self, request, timeout)
+        request.value()
+
+    def submit_shutdown(self, how: int, done: Done | None = None) -> Request:
+        request = Request(None, done)
+        self.mailbox.post(self._queue_shutdown, how, request)
+        return request
+
+    def _queue_shutdown(self, how: int, request: Request) -> None:
+        self._enqueue(Task(self, Role.SEND, partial(self.path(-1, "shutdown"), how), request))
+
+    def perform(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """A control call (`bind`, `getsockopt`, names, …) through the layers, blocking. Returns what it gives."""
+        self._refuse_reentry()
+        request = Request(threads.current())
+        self.mailbox.post(self._control, method, arguments, request)
+        self.engine.block(self, request, timeout)
+        return request.value()
+
+    def submit(self, method: str, *arguments: Any, done: Done | None = None) -> Request:
+        """As `perform`, without waiting."""
+        request = Request(None, done)
+        self.mailbox.post(self._control, method, arguments, request)
+        return request
+
+    def _control(self, method: str, arguments: tuple[Any, ...], request: Request) -> None:
+        if self.closing:
+            request.error = aborted()
+            self._complete(request)
+            return
+        task = Task(self, Role.CONTROL, None, request)
+        self._controls.append(task)
+        task.coroutine = cast(Any, self.path(-1, method)(*arguments))
+        self.step(task)
+
+    def listen(self, backlog: int) -> None:
+        """Become a listener: from now on receives give accepted connections."""
+        self.perform("listen", backlog)
+        self._inside(self._become_listener)
+
+    def _become_listener(self) -> None:
+        if not self._accepting:
+            self._accepting = True
+            self._produce = self._accept
+            self._inbox = ItemInbox()
+            self.raw_recv = self.plan.answers(-1, "accept") is None
+
+    async def _accept(self) -> "Connection":
+        connection = cast("Connection", await self.path(-1, "accept")())
+        connection.mailbox = Mailbox()  # its own from here on
+        return connection
+
+    async def _accept_below(self) -> "Connection":
+        """Where the layers' `accept` ends: the new socket, under the same stack."""
+        transport = await self.transport.accept()
+        connection = Connection(self.engine, transport, self.plan, origin=self.origin)
+        # Until the layers have accepted it, what they do on the new connection is driven by this one.
+        connection.mailbox = self.mailbox
+        return connection
+
+    # -- leaving ---------------------------------------------------------------------------------------------------
+
+    def _finish(self, task: Task, result: Any, error: WinsockError | None) -> None:
+        """In the mailbox: `task` has ended; tell its client and let the next in line begin."""
+        task.done = True
+        if task.role is Role.PUMP:
+            self._pumped(task, result, error)
+            return
+        if task.role is Role.CLOSE:
+            self._finalise()
+            return
+        request = task.request
+        if request is not None:
+            request.error = error
+            if task.role is Role.CONTROL:
+                request.result = result
+            self._complete(request)
+        if task.role is Role.CONTROL:
+            if task in self._controls:
+                self._controls.remove(task)
+            return
+        if error is not None and task.role is Role.SEND:
+            self._note_send_error(error)
+            if request is None or task.accepted:
+                self._send_error = self._send_error or error  # a late error meets the next call
+        if task in self._sends:
+            self._sends.remove(task)
+        if task.role is Role.CONNECT:
+            self._connecting = any(other.role is Role.CONNECT for other in self._sends)
+            self._feed()
+        if self._sends:
+            self.mailbox.steps.append((self._begin_next, ()))
+        elif self.closing:
+            self._last_words()
+
+    def cancel(self, request: Request) -> None:
+        """Withdraw `request`; it ends with WSA_OPERATION_ABORTED unless it is done first. Any thread or handler."""
+        self.mailbox.post(self.withdraw, request, WSAError.WSA_OPERATION_ABORTED)
+
+    def withdraw(self, request: Request, code: int) -> None:
+        """In the mailbox: rule 2. Removes the request and leaves what it had begun."""
+        if request.done:
+            return
+        if type(request) is Receive:
+            if request in self._receives:
+                self._receives.remove(request)
+        elif request in self._watchers:
+            self._watchers.remove(request)
+        else:
+            if not self._withdraw_task(request, code):
+                return
+        request.error = WinsockError(code, "withdrawn")
+        self._complete(request)
+        if self._pump is not None and self._pump.owner is not None and not self._receives and not self._watchers:
+            self._give(self._pump, None)
+        if self.raw_recv and self._pump is not None and not (self._receives or self._watchers):
+            self._drop_pump()
+        else:
+            self._feed()
+
+    def _withdraw_task(self, request: Request, code: int) -> bool:
+        """Whether a client may leave its send, shutdown, connect or control call now."""
+        for task in (*self._sends, *self._controls):
+            if task.request is request:
+                break
+        else:
+            return True
+        if task.coroutine is None:
+            self._sends.remove(task)
+            task.done = True
+            return True
+        if code == WSAError.WSA_OPERATION_ABORTED and task.role is Role.SEND:
+            return False  # cancelling is a request: a send that has begun runs on, and its client hears of its end
+        task.request = None
+        self._give(task, None)
+        return True
+
+    def close(self, done: Done | None = None) -> None:
+        """End the connection in order: what was accepted is delivered, layers' `close` runs, the descriptor closes.
+
+        Receives and sends that are not yet done end now: overlapped ones with WSA_OPERATION_ABORTED, blocked ones with
+        WSAEINTR. `done(request)` is called when the descriptor is closed. Any thread or handler, any number of times.
+        """
+        self.mailbox.post(self._close, done)
+
+    def _close(self, done: Done | None) -> None:
+        if done is not None:
+            self._closed_callbacks.append(done)
+        if self.closed:
+            self._tell_closed()
+            return
+        if self.closing:
+            return
+        self.closing = True
+        self._end_receives()
+        for task in list(self._controls):
+            self._cancel(task)
+        for task in list(self._sends):
+            if not task.accepted:
+                self._cancel(task)
+        if not self._sends:
+            self._last_words()
+
+    def abort(self) -> None:
+        """End the connection now, with a reset below. Any thread or handler."""
+        self.mailbox.post(self._abort, None)
+
+    def _abort(self, reason: WinsockError | None) -> None:
+        if self.closed:
+            return
+        if reason is not None:
+            self._recv_error = self._recv_error or reason
+            self._send_error = self._send_error or reason
+        self.transport.make_abortive()
+        for task in list(self._sends):
+            task.accepted = False
+        self._close(None)
+
+    def _end_receives(self) -> None:
+        for request in (*self._receives, *self._watchers):
+            request.error = blocking.interrupted() if request.owner is not None else aborted()
+            self._complete(request)
+        self._receives.clear()
+        self._watchers.clear()
+        self._recv_error = self._recv_error or aborted()
+        pump = self._pump
+        if pump is not None:
+            self._cancel(pump)
+
+    def _cancel(self, task: Task) -> None:
+        """Throw Cancelled at the await where `task` is, and at every further one, until it has ended."""
+        if task.done:
+            return
+        request = task.request
+        if request is not None and not request.done:
+            request.error = blocking.interrupted() if request.owner is not None else aborted()
+            self._complete(request)
+        task.request = None
+        self._unpark(task)
+        task.owner = None
+        if task.coroutine is None:
+            self._finish(task, None, aborted())
+            return
+        for _ in range(_STUBBORN):
+            if task.done:
+                return
+            self.step(task, Cancelled())
+        if not task.done:
+            reports.report(
+                f"a layer of {self._names()} goes on in {task.role.value} although its connection was closed; abandoned"
+            )
+            self._unpark(task)
+            self._finish(task, None, aborted())
+
+    def _last_words(self) -> None:
+        """Everything accepted is delivered: the layers' own `close`, then the descriptor."""
+        if self.closed or any(task.role is Role.CLOSE for task in self._controls):
+            return
+        if not self.plan.has_close:
+            self._finalise()
+            return
+        task = Task(self, Role.CLOSE, None)
+        self._controls.append(task)
+        task.coroutine = cast(Any, self.path(-1, "close")())
+        self.step(task)
+
+    def _finalise(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.engine.disarm(self.transport)
+        self.transport.close_now()
+        self._inbox.clear()
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        callbacks, self._closed_callbacks = self._closed_callbacks, []
+        for callback in callbacks:
+            request = Request(None, callback)
+            self._complete(request)
+
+    # -- failing ---------------------------------------------------------------------------------------------------
+
+    def layer_failed(self, name: str, method: str, error: BaseException) -> WinsockError:
+        """A layer raised something that is no WinsockError: report it, reset the lower socket, end both directions.
+
+        Returns the error that everybody sees from now on.
+        """
+        seen = WinsockError(WSAError.WSAECONNABORTED, f"layer {name!r} failed")
+        if self._failure is None:
+            self._failure = f"layer {name!r} failed in {method}: {describe(error)}"
+            reports.report(f"{self._failure}; connection #{self.number} closed")
+            self.mailbox.steps.append((self._fail, (seen,)))  # run by the drain that follows every step
+        return seen
+
+    def _fail(self, seen: WinsockError) -> None:
+        if self.closed:
+            return
+        self._recv_error = self._send_error = seen
+        self._inbox.clear()
+        try:
+            self.transport.disconnect()
+        except WinsockError:
+            self.transport.make_abortive()
+        pump = self._pump
+        if pump is not None:
+            self._cancel(pump)
+        self._feed()
+        for task in [*self._controls, *self._sends]:
+            if task.role is Role.CLOSE:
+                continue
+            request, task.request = task.request, None
+            if request is not None and not request.done:
+                request.error = seen
+                self._complete(request)
+            self._cancel(task)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the connection ended, if a layer failed."""
+        return self._failure
+
+    # -- layers ----------------------------------------------------------------------------------------------------
+
+    def view(self, index: int) -> View:
+        view = self._views[index]
+        if view is None:
+            layer = self.plan.layers[index]
+            view = self._views[index] = View(self, index, getattr(layer, "on_error", "closed") == "open")
+        return view
+
+    def path(self, above: int, method: str) -> Call:
+        """The next way down for `method` beneath layer `above` (-1: beneath the client)."""
+        index = self.plan.answers(above, method)
+        if index is None:
+            if method == "accept":
+                return self._accept_below
+            return cast(Call, getattr(self.transport, method))
+        edge = self._edges[index]
+        if edge is None:
+            edge = self._edges[index] = Edge(self, index)
+        return edge.call(method)
+
+    def _names(self) -> str:
+        return ", ".join(repr(name) for name in self.plan.names) or "no layer"
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "closing" if self.closing else "failed" if self._failure else "open"
+        return (
+            f"<Connection #{self.number} {state} receives={len(self._receives)} sends={len(self._sends)} "
+            f"inbox={len(self._inbox)}>"
+        )
+
+
+__all__ = ["Connection", "EngineShape"]

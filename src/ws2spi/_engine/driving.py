@@ -1,0 +1,215 @@
+"""Driving: how coroutines of one connection are resumed, parked, and handed from one driver to another.
+
+A parked coroutine belongs to its connection, not to who drives it. The blocked thread that owns it drives it from its
+own poll; when that thread leaves, the next blocked client takes it over, or the engine.
+"""
+
+import select
+from _thread import get_ident
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine import blocking
+from ws2spi._engine.mailbox import Mailbox
+from ws2spi._engine.operations import Cancelled, Kind, Request, Task, Want
+from ws2spi._engine.transport import SocketTransport
+from ws2spi._executive import threads
+from ws2spi._executive.threads import Thread
+
+# Errors after which a stream is over in both directions, so that later calls get the same answer (the kernel tells
+# once).
+FATAL = frozenset({WSAError.WSAECONNRESET, WSAError.WSAECONNABORTED, WSAError.WSAETIMEDOUT, WSAError.WSAENETRESET})
+
+
+class EngineShape(Protocol):
+    """What a connection asks of the place that parks its coroutines: epoll's thread, or a fake with its own clock."""
+
+    def now(self) -> float: ...
+    def arm(self, transport: Any, events: int) -> None: ...
+    def disarm(self, transport: Any) -> None: ...
+    def at(self, moment: float, call: Callable[..., object], *arguments: Any) -> object: ...
+    def block(self, connection: Any, request: Request, timeout: float | None, alertable: bool = True) -> None: ...
+
+
+def would_block() -> WinsockError:
+    return WinsockError(WSAError.WSAEWOULDBLOCK)
+
+
+def aborted() -> WinsockError:
+    return WinsockError(WSAError.WSA_OPERATION_ABORTED, "the socket was closed")
+
+
+class Driving:
+    """The part of a connection that moves its coroutines along. State as in `Connection`."""
+
+    engine: EngineShape
+    transport: SocketTransport
+    mailbox: Mailbox
+    closing: bool
+    _pump: Task | None
+    _sends: deque[Task]
+    _controls: list[Task]
+
+    def _finish(self, task: Task, result: Any, error: WinsockError | None) -> None:
+        """In the mailbox: `task` has ended; tell its client and let the next in line begin."""
+        raise NotImplementedError
+
+    def withdraw(self, request: Request, code: int) -> None:
+        """In the mailbox: remove `request` and leave what it had begun."""
+        raise NotImplementedError
+
+    def layer_failed(self, name: str, method: str, error: BaseException) -> WinsockError:
+        raise NotImplementedError
+
+    def step(self, task: Task, throw: BaseException | None = None) -> None:
+        """In the mailbox: resume `task` until it parks or ends."""
+        if task.done:
+            return
+        coroutine = task.coroutine
+        assert coroutine is not None
+        self._unpark(task)
+        try:
+            want = coroutine.send(None) if throw is None else coroutine.throw(throw)
+        except StopIteration as stop:
+            self._finish(task, stop.value, None)
+        except WinsockError as error:
+            self._finish(task, None, error)
+        except Cancelled:
+            self._finish(task, None, aborted())
+        except Exception as error:
+            self._finish(task, None, self.layer_failed("?", task.role.value, error))
+        except BaseException:  # Ctrl-C in the middle of a layer: the operation is lost, the interrupt is not
+            self._finish(task, None, blocking.interrupted())
+            raise
+        else:
+            self._parked(task, want)
+
+    def resume(self, task: Task, want: Want) -> None:
+        """In the mailbox: what `task` waited for may have come. Ignored if it waits for something else by now."""
+        if task.want is want:
+            self.step(task)
+
+    def _parked(self, task: Task, want: Want) -> None:
+        task.want = want
+        task.generation += 1
+        if want.kind is Kind.TIME:
+            task.deadline = self.engine.now() + want.source
+        elif want.kind is Kind.EVENT:
+            want.source.park(task)
+        if task.owner is None:
+            self._park_on_engine(task, want)
+        elif task.owner.ident != get_ident():
+            task.owner.wake()
+
+    def _park_on_engine(self, task: Task, want: Want) -> None:
+        if want.kind is Kind.READ:
+            want.source.reader = task
+            self._arm(want.source)
+        elif want.kind is Kind.WRITE:
+            want.source.writer = task
+            self._arm(want.source)
+        elif want.kind is Kind.TIME:
+            self.engine.at(task.deadline, self.mailbox.post, self._due, task, task.generation)
+
+    def _unpark(self, task: Task) -> None:
+        """Forget where `task` waits. An armed descriptor may still fire; it will find nobody."""
+        want, task.want = task.want, None
+        if want is not None and task.owner is None:
+            transport = want.source
+            if want.kind is Kind.READ and transport.reader is task:
+                transport.reader = None
+            elif want.kind is Kind.WRITE and transport.writer is task:
+                transport.writer = None
+
+    def _give(self, task: Task, owner: Thread | None) -> None:
+        """Change who drives a parked task."""
+        if task.owner is owner:
+            return
+        want = task.want
+        self._unpark(task)
+        task.owner = owner
+        task.want = want
+        task.generation += 1
+        if want is None:
+            return
+        if owner is None:
+            self._park_on_engine(task, want)
+        elif owner.ident != get_ident():
+            owner.wake()
+
+    def _due(self, task: Task, generation: int) -> None:
+        if task.generation == generation and task.owner is None and task.want is not None:
+            self.step(task)
+
+    def ready(self, transport: SocketTransport, events: int) -> None:
+        """In the mailbox, posted by the engine: epoll showed `events` and has let go of the descriptor."""
+        transport.armed = 0
+        if transport.closed:
+            return
+        reader, writer = transport.reader, transport.writer
+        if reader is not None and events & ~select.EPOLLOUT:
+            reader.connection.step(reader)
+        if writer is not None and events & ~(select.EPOLLIN | select.EPOLLRDHUP) and not transport.closed:
+            writer.connection.step(writer)
+        self._arm(transport)
+
+    def _arm(self, transport: SocketTransport) -> None:
+        events = 0
+        if transport.reader is not None:
+            events = select.EPOLLIN | select.EPOLLRDHUP
+        if transport.writer is not None:
+            events |= select.EPOLLOUT
+        if events & ~transport.armed and not transport.closed:
+            transport.armed = events
+            self.engine.arm(transport, events)
+
+    def driven_for(self, request: Request) -> Task | None:
+        """The task that a thread blocked for `request` may have to drive; a hint, taken outside the mailbox."""
+        for task in (*tuple(self._sends)[:1], *self._controls):
+            if task.request is request:
+                return task
+        pump = self._pump
+        return pump if pump is not None and pump.owner is request.owner else None
+
+    def _complete(self, request: Request) -> None:
+        """Results are in `request`; say so. Callbacks run when the mailbox is free."""
+        if request.done:
+            return
+        request.done = True
+        if request.owner is not None:
+            if request.owner.ident != get_ident():
+                request.owner.wake()
+        elif request.callback is not None:
+            self.mailbox.later(request.callback, request)
+
+    def _refuse_reentry(self) -> None:
+        if self.mailbox.held_by_me():
+            raise WinsockError(WSAError.WSAEINPROGRESS, "a blocking call from inside the connection's own layer")
+
+    def _inside(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Run `call` in the mailbox and return what it gives: at once if it is free, else after who is there."""
+        mailbox = self.mailbox
+        if not mailbox.steps and mailbox.lock.acquire(False):
+            try:
+                mailbox.holder = get_ident()
+                return call(*arguments)
+            finally:
+                mailbox.holder = 0
+                mailbox.lock.release()
+                mailbox.drain()
+        self._refuse_reentry()
+        request = Request(threads.current())
+        mailbox.post(self._answer_inside, request, call, arguments)
+        self.engine.block(self, request, None, alertable=False)
+        return request.value()
+
+    def _answer_inside(self, request: Request, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            request.result = call(*arguments)
+        except WinsockError as error:
+            request.error = error
+        except OSError as error:
+            request.error = WinsockError(WSAError.WSASYSCALLFAILURE, str(error), errno=error.errno)
+        self._complete(request)

@@ -1,0 +1,236 @@
+"""The engine on epoll: drives what no blocked thread drives, and serves descriptors, timers and calls of others.
+
+Everything here runs on one thread: the engine's own after `start()`, or the caller's in `run()` (a supervisor's main
+thread). Other threads only append to `_calls` and wake it. Connections arm their descriptors themselves, from whichever
+thread is in their mailbox: one-shot, and keyed by descriptor only until the event is in hand: the table gives the
+transport, and a transport that was closed meanwhile is recognised by itself, not by its number.
+
+The loop sleeps alertably: it is a thread of the executive like any other, so completion routines aimed at it run here.
+"""
+
+import heapq
+import itertools
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ws2spi._engine import blocking, reports
+from ws2spi._engine.boundary import describe
+from ws2spi._engine.transport import SocketTransport
+from ws2spi._executive import threads
+
+HOG = 0.1  # seconds that one step may hold everybody else up before it is named
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+class Timer:
+    """A call that will be made at `moment` unless it is cancelled first."""
+
+    __slots__ = ("arguments", "call", "cancelled", "moment")
+
+    def __init__(self, moment: float, call: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.moment = moment
+        self.call = call
+        self.arguments = arguments
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Engine:
+    """An epoll loop. See the module's text for which thread runs what."""
+
+    block = staticmethod(blocking.block)
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._transports: dict[int, SocketTransport] = {}  # {descriptor: transport armed or once armed on it}
+        self._watches: dict[int, Callable[[int], object]] = {}  # {descriptor: who is told of its events}
+        self._calls: deque[Call] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._loop: threads.Thread | None = None  # the executive's object of the thread that runs the loop
+        self._stopping = False
+        self._named_hogs = 0
+
+    now = staticmethod(time.monotonic)
+
+    # -- calls from anywhere ---------------------------------------------------------------------------------------
+
+    def call_soon(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Run `call(*arguments)` on the loop. Safe from any thread, signal handler or `__del__`."""
+        self._calls.append((call, arguments))
+        loop = self._loop
+        if loop is not None:
+            loop.wake()
+
+    def call_later(self, delay: float, call: Callable[..., object], *arguments: Any) -> Timer:
+        """Run `call(*arguments)` on the loop after `delay` seconds, unless the timer is cancelled."""
+        return self.at(self.now() + delay, call, *arguments)
+
+    def at(self, moment: float, call: Callable[..., object], *arguments: Any) -> Timer:
+        """As `call_later`, at a moment of the engine's clock."""
+        timer = Timer(moment, call, arguments)
+        loop = self._loop
+        if loop is not None and loop.ident == threading.get_ident():
+            self._add_timer(timer)
+        else:
+            self.call_soon(self._add_timer, timer)
+        return timer
+
+    # -- descriptors -----------------------------------------------------------------------------------------------
+
+    def arm(self, transport: SocketTransport, events: int) -> None:
+        """Tell the connection of `transport` once that its descriptor shows one of `events`."""
+        descriptor = transport.fd
+        known = self._transports.get(descriptor)
+        self._transports[descriptor] = transport
+        try:
+            if known is transport:
+                self._epoll.modify(descriptor, events | select.EPOLLONESHOT)
+            else:
+                self._epoll.register(descriptor, events | select.EPOLLONESHOT)
+        except FileNotFoundError:
+            self._epoll.register(descriptor, events | select.EPOLLONESHOT)
+        except FileExistsError:
+            self._epoll.modify(descriptor, events | select.EPOLLONESHOT)
+
+    def disarm(self, transport: SocketTransport) -> None:
+        """Forget `transport`; to be called before its descriptor closes."""
+        if self._transports.get(transport.fd) is transport:
+            del self._transports[transport.fd]
+            try:
+                self._epoll.unregister(transport.fd)
+            except (OSError, ValueError):
+                pass
+
+    def watch(self, descriptor: int, events: int, tell: Callable[[int], object]) -> None:
+        """Call `tell(events)` on the loop whenever `descriptor` shows one of `events` (level-triggered)."""
+        known = descriptor in self._watches
+        self._watches[descriptor] = tell
+        try:
+            (self._epoll.modify if known else self._epoll.register)(descriptor, events)
+        except FileExistsError:
+            self._epoll.modify(descriptor, events)
+        except FileNotFoundError:
+            self._epoll.register(descriptor, events)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching; to be called before the descriptor closes."""
+        if self._watches.pop(descriptor, None) is not None:
+            try:
+                self._epoll.unregister(descriptor)
+            except (OSError, ValueError):
+                pass
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def start(self) -> "Engine":
+        """Run on a daemon thread of the engine's own."""
+        if self._thread is None:
+            running = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(running,), name="ws2spi-engine", daemon=True)
+            self._thread.start()
+            running.wait()
+        return self
+
+    def stop(self) -> None:
+        """End the loop after what it is doing; from another thread, wait for that."""
+        self._stopping = True
+        self.call_soon(int)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def run(self) -> None:
+        """Run on the calling thread until `stop()`."""
+        self._run(None)
+
+    def _run(self, running: threading.Event | None) -> None:
+        loop = threads.current()
+        loop_descriptor = loop.descriptor
+        self._loop = loop
+        self._stopping = False
+        was = loop.begin_park()
+        self._epoll.register(loop_descriptor, select.EPOLLIN)
+        if running is not None:
+            running.set()
+        try:
+            while not self._stopping:
+                self._run_calls()
+                if loop.pending:
+                    self._guarded(loop.run_apcs)
+                pause = self._run_timers()
+                if self._calls or loop.pending or self._stopping:
+                    pause = 0
+                for descriptor, events in self._epoll.poll(pause):
+                    if descriptor == loop_descriptor:
+                        loop.swallow()
+                        continue
+                    transport = self._transports.get(descriptor)
+                    if transport is not None:
+                        self._tell_transport(transport, events)
+                        continue
+                    tell = self._watches.get(descriptor)
+                    if tell is not None:
+                        self._guarded(tell, events)
+        finally:
+            self._loop = None
+            loop.end_park(was)
+            self._epoll.unregister(loop_descriptor)
+
+    def _tell_transport(self, transport: SocketTransport, events: int) -> None:
+        connection = transport.connection
+        assert connection is not None
+        began = self.now()
+        self._guarded(connection.mailbox.post, connection.ready, transport, events)
+        if self.now() - began > HOG:
+            self._name_hog(connection, self.now() - began)
+
+    def _name_hog(self, connection: Any, seconds: float) -> None:
+        names = connection.plan.names
+        if names and not self._named_hogs:
+            self._named_hogs += 1
+            who = f"layer {names[0]!r}" if len(names) == 1 else f"one of the layers {', '.join(map(repr, names))}"
+            reports.report(f"{who} held everybody up for {seconds * 1000:.0f} ms in one step; layers must not block")
+
+    def _run_calls(self) -> None:
+        calls = self._calls
+        for _ in range(len(calls)):  # those that come meanwhile wait for the next round: descriptors get their share
+            call, arguments = calls.popleft()
+            self._guarded(call, *arguments)
+
+    def _add_timer(self, timer: Timer) -> None:
+        heapq.heappush(self._timers, (timer.moment, next(self._numbers), timer))
+
+    def _run_timers(self) -> float | None:
+        """Run what is due; returns seconds until the next one, None for never."""
+        timers = self._timers
+        while timers:
+            moment, _, timer = timers[0]
+            if timer.cancelled:
+                heapq.heappop(timers)
+                continue
+            pause = moment - self.now()
+            if pause > 0:
+                return pause
+            heapq.heappop(timers)
+            self._guarded(timer.call, *timer.arguments)
+        return None
+
+    def _guarded(self, call: Callable[..., object], *arguments: Any) -> None:
+        """One client's broken callback must not end everybody's engine."""
+        try:
+            call(*arguments)
+        except Exception as error:
+            reports.report(f"unexpected: {describe(error)}")
+
+    def close(self) -> None:
+        """Give the descriptors back; after `stop()`."""
+        self._epoll.close()

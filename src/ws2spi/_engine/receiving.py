@@ -1,0 +1,323 @@
+"""The receiving side of a connection: requests, the pump, the inbox.
+
+A receive is a `Receive` request. At most one `recv` of the top layer, the pump, is in flight; what it brings goes to
+the inbox, and requests are served from there in order. Where no layer overrides `recv` (`raw_recv`), nothing is ever
+read ahead: the pump moves no bytes before a request is there to take them, and the kernel answers questions of
+readiness.
+"""
+
+import socket
+from _thread import get_ident
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine.boundary import PIECE, Call
+from ws2spi._engine.driving import FATAL, Driving, would_block
+from ws2spi._engine.inbox import ByteInbox, ItemInbox
+from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task
+from ws2spi._engine.transport import MAX_DATAGRAM
+from ws2spi._executive import threads
+
+
+class Receiving(Driving):
+    """Receives, readability and acceptance of connections."""
+
+    raw_recv: bool
+    _connecting: bool
+
+    def _init_receiving(self, produce: Call) -> None:
+        self._produce = produce
+        self._accepting = False
+        self._inbox: ByteInbox | ItemInbox = ByteInbox() if self.transport.stream else ItemInbox()
+        self._receives: deque[Receive] = deque()
+        self._watchers: list[Request] = []  # who waits for readability without taking anything
+        self._pump: Task | None = None
+        self._pump_for: Receive | None = None  # the request that a raw pump was started for
+        self._ended = False  # the stream below is at its end
+        self._recv_error: WinsockError | None = None
+
+    def recv(self, size: int, timeout: float | None = None, *, peek: bool = False) -> Any:
+        """Block until something is there: bytes (b"" at the end), (datagram, sender), or an accepted connection.
+
+        Raises WinsockError: WSAETIMEDOUT, WSAEINTR when closed meanwhile, WSAEINPROGRESS inside the connection's own
+        layer.
+        """
+        mailbox = self.mailbox
+        if not peek and not mailbox.steps and not self._receives and mailbox.lock.acquire(False):
+            # Nobody is here and nobody waits: run the pump's first step on the spot, without request or task.
+            try:
+                mailbox.holder = get_ident()
+                request = self._recv_at_once(size)
+                if type(request) is not Receive:
+                    return request
+            finally:
+                mailbox.holder = 0
+                mailbox.lock.release()
+                mailbox.drain()
+        else:
+            self._refuse_reentry()
+            request = Receive(size, threads.current(), peek=peek)
+            mailbox.post(self._ask, request)
+        self.engine.block(self, request, timeout)
+        return request.value()
+
+    def _recv_at_once(self, size: int) -> Any:
+        """In the mailbox: the data, or a Receive whose pump is parked and owned by this thread."""
+        stream = type(self._inbox) is ByteInbox
+        if (
+            self._receives
+            or self._pump is not None
+            or self._connecting
+            or self._ended
+            or self._recv_error is not None
+            or len(self._inbox)
+            or not stream
+            or not size
+        ):
+            request = Receive(size, threads.current())
+            self._ask(request)
+            return request
+        coroutine = self._produce(size)
+        try:
+            want = coroutine.send(None)  # type: ignore[attr-defined]
+        except StopIteration as stop:
+            data = stop.value
+            if not data and not self.raw_recv:
+                self._ended = True
+            return data
+        except WinsockError as error:
+            self._note_recv_error(error)
+            raise
+        request = Receive(size, threads.current())
+        self._receives.append(request)
+        task = Task(self, Role.PUMP, None, request)
+        task.coroutine = coroutine  # type: ignore[assignment]
+        self._pump, self._pump_for = task, request
+        self._parked(task, want)
+        return request
+
+    def submit_recv(self, size: int, done: Done | None = None, *, peek: bool = False) -> Receive:
+        """Ask for data without waiting; `done(request)` is called once, outside the mailbox. Any thread."""
+        request = Receive(size, None, done, peek)
+        self.mailbox.post(self._ask, request)
+        return request
+
+    def recv_nowait(self, size: int, *, peek: bool = False) -> Any:
+        """What is there now, else WSAEWOULDBLOCK. Requests that wait come first."""
+        return self._inside(self._recv_nowait, size, peek)
+
+    def _recv_nowait(self, size: int, peek: bool) -> Any:
+        if self._receives:
+            raise would_block()
+        if self.raw_recv and self._recv_error is None and not self.closing:
+            if type(self._inbox) is ByteInbox:
+                return self._raw(self.transport.recv_now, size, peek)
+            return self._try_raw_item(peek)
+        self.start_pump_unasked()
+        if len(self._inbox):
+            return self._inbox.peek(size) if peek else self._inbox.take(size)
+        if self._recv_error is not None:
+            raise self._recv_error
+        if self._ended:
+            return b""
+        raise would_block()
+
+    def _try_raw_item(self, peek: bool) -> Any:
+        """One datagram or connection, without leaving a parked coroutine behind."""
+        if peek:
+            data, sender = self.transport.sock.recvfrom(MAX_DATAGRAM, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return data, sender
+        coroutine = self._produce_call(MAX_DATAGRAM)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        coroutine.close()
+        raise would_block()
+
+    def _raw(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except WinsockError as error:
+            self._note_recv_error(error)
+            raise
+
+    def _note_recv_error(self, error: WinsockError) -> None:
+        if error.code in FATAL and self.transport.stream:
+            self._recv_error = self._recv_error or error
+
+    def available(self) -> int:
+        """Bytes that a receive would find now (FIONREAD)."""
+        return cast(int, self._inside(self._available))
+
+    def _available(self) -> int:
+        if self.raw_recv:
+            return self.transport.pending_bytes()
+        self.start_pump_unasked()
+        return self._inbox.bytes()
+
+    def readable(self) -> bool:
+        """Whether a receive would not block now: something in the inbox, the end, or an error."""
+        return bool(self._inside(self._readable))
+
+    def _readable(self) -> bool:
+        if self._recv_error is not None or self.closing:
+            return True
+        if self.raw_recv:
+            return self.transport.ready(Kind.READ)
+        self.start_pump_unasked()
+        return bool(len(self._inbox)) or self._ended
+
+    def wait_readable(self, timeout: float | None = None) -> bool:
+        """Block until `readable`, at most `timeout` seconds. Returns whether it is."""
+        self._refuse_reentry()
+        request = Request(threads.current())
+        self.mailbox.post(self._watch, request)
+        self.engine.block(self, request, timeout)
+        return request.error is None or request.error.code != WSAError.WSAETIMEDOUT
+
+    def submit_readable(self, done: Done) -> Request:
+        """`done(request)` once a receive would not block. Takes nothing."""
+        request = Request(None, done)
+        self.mailbox.post(self._watch, request)
+        return request
+
+    def _watch(self, request: Request) -> None:
+        self._watchers.append(request)
+        self._feed()
+
+    def _ask(self, request: Receive) -> None:
+        self._receives.append(request)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Serve waiting requests from the inbox, in order; start or hand over the pump for those that still wait."""
+        queue, inbox = self._receives, self._inbox
+        while queue:
+            request = queue[0]
+            if len(inbox):
+                if not request.size and type(inbox) is ByteInbox:
+                    request.result = b""
+                else:
+                    request.result = inbox.peek(request.size) if request.peek else inbox.take(request.size)
+            elif self._recv_error is not None:
+                request.error = self._recv_error
+            elif self._ended:
+                request.result = b""
+            else:
+                break
+            queue.popleft()
+            self._complete(request)
+        if len(inbox) or self._ended or self._recv_error is not None:
+            watchers, self._watchers = self._watchers, []
+            for watcher in watchers:
+                self._complete(watcher)
+            return
+        if queue or self._watchers:
+            if self._pump is None:
+                if not self._connecting:
+                    self._start_pump()
+            elif self.raw_recv and self._pump_for is not (queue[0] if queue else None):
+                # A raw pump moves nothing before it ends, so it can be put down and started for the new head.
+                self._drop_pump()
+                self._start_pump()
+            else:
+                self._assign_pump()
+
+    def start_pump_unasked(self) -> None:
+        """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
+        if self.raw_recv or self._pump is not None or self._connecting:
+            return
+        if not (len(self._inbox) or self._ended or self._recv_error is not None or self.closing):
+            self._start_pump()
+
+    def _start_pump(self) -> None:
+        head = self._receives[0] if self._receives else None
+        task = self._pump = Task(self, Role.PUMP, None)
+        self._pump_for = head
+        blocked = head if head is not None else next(iter(self._watchers), None)
+        task.owner = blocked.owner if blocked is not None else None
+        task.coroutine = self._pump_coroutine(head)
+        self.step(task)
+
+    def _pump_coroutine(self, head: Receive | None) -> Any:
+        if type(self._inbox) is ItemInbox:
+            if self.raw_recv and (head is None or (head.peek and self._produce is self.transport.recv_from)):
+                return self.transport.wait(Kind.READ)
+            return self._produce_call(MAX_DATAGRAM)
+        if not self.raw_recv:
+            return self._produce(head.size if head is not None and head.size else PIECE)
+        if head is None or not head.size:
+            return self.transport.wait(Kind.READ)
+        return (self.transport.peek if head.peek else self.transport.recv)(head.size)
+
+    def _produce_call(self, size: int) -> Any:
+        return self._produce(size) if not self._accepting else self._produce()
+
+    def _pumped(self, task: Task, data: Any, error: WinsockError | None) -> None:
+        """The pump has ended."""
+        self._pump, head = None, self._pump_for
+        self._pump_for = None
+        if error is not None:
+            self._note_recv_error(error)
+            if self._recv_error is None:
+                self._failed_once(head, error)
+        elif self.raw_recv:
+            self._raw_pumped(head, data)
+        elif not isinstance(data, bytes) or data:
+            self._inbox.put(data)
+        else:
+            self._ended = True
+        # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
+        self.mailbox.steps.append((self._feed, ()))
+
+    def _raw_pumped(self, head: Receive | None, data: Any) -> None:
+        if head is None or (data is None and not head.size):
+            watchers, self._watchers = self._watchers, []
+            for watcher in watchers:
+                self._complete(watcher)
+            if head is not None:
+                self._answer(head, b"", None)
+        elif data is None:
+            item = self.transport.sock.recvfrom(MAX_DATAGRAM, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._answer(head, item, None)
+        else:
+            self._answer(head, data, None)
+
+    def _failed_once(self, head: Receive | None, error: WinsockError) -> None:
+        """An error of one call only, like a datagram's: the first in line hears of it."""
+        first = head if head is not None and not head.done else next(iter(self._receives), None)
+        if first is not None:
+            self._answer(first, None, error)
+        elif self._watchers:
+            self._recv_error = None
+            watchers, self._watchers = self._watchers, []
+            for watcher in watchers:
+                self._complete(watcher)
+
+    def _answer(self, request: Receive | None, result: Any, error: WinsockError | None) -> None:
+        if request is None or request.done:
+            # Its client left in the very step that brought the data: the next one gets it.
+            if error is None and result is not None:
+                self._inbox.put(result)
+            return
+        self._receives.remove(request)
+        request.result, request.error = result, error
+        self._complete(request)
+
+    def _assign_pump(self) -> None:
+        """Rule 3: the pump is driven by the first client in line if that one blocks, else by the engine."""
+        pump = self._pump
+        assert pump is not None
+        first = self._receives[0] if self._receives else next(iter(self._watchers), None)
+        self._give(pump, first.owner if first is not None else None)
+
+    def _drop_pump(self) -> None:
+        pump, self._pump, self._pump_for = self._pump, None, None
+        if pump is not None:
+            self._unpark(pump)
+            pump.done = True
+            if pump.coroutine is not None:
+                pump.coroutine.close()

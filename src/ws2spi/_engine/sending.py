@@ -1,0 +1,154 @@
+"""The sending side of a connection: the send turn.
+
+Sends, shutdowns and connects hold the turn in the order in which they were started. A send that has begun runs on, even
+when its client leaves; a non-blocking send above a layer is accepted into a buffer of ours and delivered afterwards.
+"""
+
+from _thread import get_ident
+from collections import deque
+from functools import partial
+from typing import Any, cast
+
+from ws2spi._abi.errors import WinsockError
+from ws2spi._engine.boundary import PIECE, Call
+from ws2spi._engine.driving import FATAL, Driving, aborted, would_block
+from ws2spi._engine.operations import Done, Kind, Request, Role, Task
+from ws2spi._engine.transport import Address
+from ws2spi._executive import threads
+
+
+class Sending(Driving):
+    """Sends and writability."""
+
+    raw_send: bool
+
+    def _init_sending(self, send: Call) -> None:
+        self._send = send
+        self._sends: deque[Task] = deque()  # the head holds the turn
+        self._send_error: WinsockError | None = None
+
+    def send(self, data: Any, address: Address | None = None, timeout: float | None = None) -> int:
+        """Block until all of `data` has gone through the layers. Returns its length.
+
+        Raises WinsockError: WSAETIMEDOUT (what has begun runs on), WSAEINTR when closed meanwhile.
+        """
+        mailbox = self.mailbox
+        if not mailbox.steps and not self._sends and mailbox.lock.acquire(False):
+            try:
+                mailbox.holder = get_ident()
+                if self._sends or self._send_error is not None or self.closing:
+                    request = self._queue_send(data, address, Request(threads.current()))
+                else:
+                    coroutine = self._send(data) if self.transport.stream else self._send(data, address)
+                    try:
+                        want = coroutine.send(None)  # type: ignore[attr-defined]
+                    except StopIteration:
+                        return len(data)
+                    except WinsockError as error:
+                        self._note_send_error(error)
+                        raise
+                    request = Request(threads.current())
+                    request.result = len(data)
+                    task = Task(self, Role.SEND, None, request)
+                    task.coroutine = coroutine  # type: ignore[assignment]
+                    self._sends.append(task)
+                    self._parked(task, want)
+            finally:
+                mailbox.holder = 0
+                mailbox.lock.release()
+                mailbox.drain()
+        else:
+            self._refuse_reentry()
+            request = Request(threads.current())
+            mailbox.post(self._queue_send, data, address, request)
+        self.engine.block(self, request, timeout)
+        return cast(int, request.value())
+
+    def submit_send(self, data: Any, done: Done | None = None, address: Address | None = None) -> Request:
+        """Send without waiting; `data` must stay as it is until `done(request)`. Any thread."""
+        request = Request(None, done)
+        self.mailbox.post(self._queue_send, data, address, request)
+        return request
+
+    def enqueue_send(self, data: Any, done: Done | None = None) -> Request:
+        """As `submit_send`, but leave the step in the mailbox: the caller must call `mailbox.drain()` afterwards.
+
+        For a mover that holds a lock from taking bytes until they are queued, under which no layer may run.
+        """
+        request = Request(None, done)
+        self.mailbox.steps.append((self._queue_send, (data, None, request)))
+        return request
+
+    def send_nowait(self, data: Any, address: Address | None = None) -> int:
+        """Send what can go now and say how much; else WSAEWOULDBLOCK.
+
+        Above a layer that overrides `send`, one piece is taken into a buffer of ours and counts as sent; until it has
+        gone through, the next call would block. A late error meets the next call.
+        """
+        return cast(int, self._inside(self._send_nowait, data, address))
+
+    def _send_nowait(self, data: Any, address: Address | None) -> int:
+        if self._send_error is not None:
+            raise self._send_error
+        if self.closing:
+            raise aborted()
+        if self._sends:
+            raise would_block()
+        stream = self.transport.stream
+        if self.raw_send and stream:
+            try:
+                return self.transport.send_now(data)
+            except WinsockError as error:
+                self._note_send_error(error)
+                raise
+        piece = bytes(memoryview(data)[:PIECE]) if stream else bytes(data)
+        task = Task(self, Role.SEND, partial(self._send, piece) if stream else partial(self._send, piece, address))
+        task.accepted = True
+        self._sends.append(task)
+        self._begin(task)
+        if self._send_error is not None:
+            raise self._send_error
+        return len(piece)
+
+    def writable(self) -> bool:
+        """Whether a send would take something now."""
+        return bool(self._inside(self._writable))
+
+    def _writable(self) -> bool:
+        if self._send_error is not None or self.closing:
+            return True
+        if self._sends:
+            return False
+        return not self.raw_send or self.transport.ready(Kind.WRITE)
+
+    def _queue_send(self, data: Any, address: Address | None, request: Request) -> Request:
+        request.result = len(data)
+        stream = self.transport.stream
+        factory = partial(self._send, data) if stream else partial(self._send, data, address)
+        self._enqueue(Task(self, Role.SEND, factory, request))
+        return request
+
+    def _enqueue(self, task: Task) -> None:
+        self._sends.append(task)
+        if self._sends[0] is task:
+            self._begin(task)
+
+    def _begin(self, task: Task) -> None:
+        """The head of the send queue has the turn."""
+        error = self._send_error
+        if error is None and self.closing and not task.accepted:
+            error = aborted()
+        if error is not None:
+            self._finish(task, None, error)
+            return
+        assert task.factory is not None
+        task.coroutine = task.factory()
+        self.step(task)
+
+    def _begin_next(self) -> None:
+        if self._sends and self._sends[0].coroutine is None:
+            self._begin(self._sends[0])
+
+    def _note_send_error(self, error: WinsockError) -> None:
+        if error.code in FATAL and self.transport.stream:
+            self._send_error = self._send_error or error

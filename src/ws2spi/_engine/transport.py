@@ -1,0 +1,351 @@
+"""The bottom of a stack: a Linux socket whose operations are coroutines.
+
+Rule 1: bytes move and descriptors close only inside the mailbox of the connection that owns the transport.
+Rule 2: the socket's own blocking mode is the program's business and is left alone: MSG_DONTWAIT does not depend on it.
+        connect() and accept() know no such flag; connect sets O_NONBLOCK for the length of one call, a listener for
+        good.
+Rule 3: at most one coroutine waits for each direction of a descriptor; the others queue for their turn.
+"""
+
+import array
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import termios
+import types
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from ws2spi._abi.errors import WinsockError, wsa_from_errno
+from ws2spi._engine.operations import Kind, Task, Turn, Want
+
+if TYPE_CHECKING:
+    from ws2spi._engine.connection import Connection
+
+Address = tuple[Any, ...]
+
+_RECV = socket.MSG_DONTWAIT
+_SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+_UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
+MAX_DATAGRAM = 65536
+
+
+def winsock_error(error: OSError, what: str) -> WinsockError:
+    """The WinsockError for an OSError of the kernel, which keeps its errno."""
+    number = error.errno or errno.EIO
+    return WinsockError(wsa_from_errno(number), f"{what}: {os.strerror(number)}", errno=number)
+
+
+class SocketTransport:
+    """A socket of ours and what the engine knows of it.
+
+    `reader` and `writer` are the tasks parked on the engine for its descriptor, `armed` the interest last told to
+    epoll.
+    """
+
+    __slots__ = (
+        "_receiving",
+        "_recv",
+        "_send",
+        "_sending",
+        "armed",
+        "closed",
+        "connection",
+        "fd",
+        "read",
+        "reader",
+        "shut_write",
+        "sock",
+        "stream",
+        "write",
+        "writer",
+    )
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.stream = sock.type == socket.SOCK_STREAM
+        self.connection: Connection | None = None
+        self.read = Want(Kind.READ, self)
+        self.write = Want(Kind.WRITE, self)
+        self.reader: Task | None = None
+        self.writer: Task | None = None
+        self.armed = 0
+        self.closed = False
+        self.shut_write = False
+        self._recv = sock.recv
+        self._send = sock.send
+        self._receiving = Turn()
+        self._sending = Turn()
+
+    # -- data ------------------------------------------------------------------------------------------------------
+
+    @types.coroutine
+    def send(self, data: Any) -> Generator[Want, None, None]:
+        """All of `data`, in order with every other send."""
+        turn = self._sending
+        if turn.taken:
+            yield from self._join(turn)
+        try:
+            try:
+                sent = self._send(data, _SEND)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return
+            turn.taken = True
+            rest = memoryview(data)[sent:]
+            while rest:
+                yield self.write
+                try:
+                    rest = rest[self._send(rest, _SEND) :]
+                except BlockingIOError:
+                    pass
+        except OSError as error:
+            raise self._failed(error, "send") from None
+        finally:
+            if turn.taken:
+                turn.leave()
+
+    @types.coroutine
+    def recv(self, size: int) -> Generator[Want, None, bytes]:
+        """Whatever is there, at most `size` bytes; b"" at the end."""
+        turn = self._receiving
+        if turn.taken:
+            yield from self._join(turn)
+        try:
+            try:
+                return self._recv(size, _RECV)
+            except BlockingIOError:
+                turn.taken = True
+            while True:
+                yield self.read
+                try:
+                    return self._recv(size, _RECV)
+                except BlockingIOError:
+                    pass
+        except OSError as error:
+            raise self._failed(error, "recv") from None
+        finally:
+            if turn.taken:
+                turn.leave()
+
+    @types.coroutine
+    def peek(self, size: int) -> Generator[Want, None, bytes]:
+        """As `recv`, but the bytes stay."""
+        while True:
+            try:
+                return self._recv(size, _RECV | socket.MSG_PEEK)
+            except BlockingIOError:
+                yield self.read
+            except OSError as error:
+                raise self._failed(error, "recv") from None
+
+    @types.coroutine
+    def send_to(self, data: Any, address: Address | None = None) -> Generator[Want, None, None]:
+        """One datagram, to `address` or to the connected peer."""
+        while True:
+            try:
+                if address is None:
+                    self._send(data, _SEND)
+                else:
+                    self.sock.sendto(data, _SEND, address)
+                return
+            except BlockingIOError:
+                yield self.write
+            except OSError as error:
+                raise self._failed(error, "send") from None
+
+    @types.coroutine
+    def recv_from(self, size: int = MAX_DATAGRAM) -> Generator[Want, None, tuple[bytes, Address]]:
+        """One datagram, whole (cut to `size`), and who sent it."""
+        turn = self._receiving
+        if turn.taken:
+            yield from self._join(turn)
+        turn.taken = True
+        try:
+            while True:
+                try:
+                    return self.sock.recvfrom(size, _RECV)
+                except BlockingIOError:
+                    yield self.read
+                except OSError as error:
+                    raise self._failed(error, "recv") from None
+        finally:
+            turn.leave()
+
+    @types.coroutine
+    def wait(self, kind: Kind) -> Generator[Want, None, None]:
+        """Ready for reading or writing, by poll; moves nothing."""
+        want = self.read if kind is Kind.READ else self.write
+        while not self.ready(kind):
+            yield want
+
+    # -- control ---------------------------------------------------------------------------------------------------
+
+    @types.coroutine
+    def connect(self, address: Address) -> Generator[Want, None, None]:
+        error = self.begin_connect(address)
+        while error == errno.EINPROGRESS:
+            yield self.write
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not error and not self.connected():
+                error = errno.EINPROGRESS  # resumed early
+        if error:
+            raise winsock_error(OSError(error, os.strerror(error)), "connect")
+        self.shut_write = False
+
+    def begin_connect(self, address: Address) -> int:
+        """Start connecting without waiting. Returns 0 or an errno."""
+        flags = fcntl.fcntl(self.fd, fcntl.F_GETFL)
+        if flags & os.O_NONBLOCK:
+            return self.sock.connect_ex(address)
+        fcntl.fcntl(self.fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+        try:
+            return self.sock.connect_ex(address)
+        finally:
+            fcntl.fcntl(self.fd, fcntl.F_SETFL, flags)
+
+    def connected(self) -> bool:
+        try:
+            self.sock.getpeername()
+        except OSError:
+            return False
+        return True
+
+    @types.coroutine
+    def accept(self) -> Generator[Want, None, "SocketTransport"]:
+        """The next incoming connection as a transport of its own."""
+        turn = self._receiving
+        if turn.taken:
+            yield from self._join(turn)
+        turn.taken = True
+        try:
+            while True:
+                try:
+                    sock, _ = self.sock.accept()
+                    return type(self)(sock)
+                except BlockingIOError:
+                    yield self.read
+                except OSError as error:
+                    raise self._failed(error, "accept") from None
+        finally:
+            turn.leave()
+
+    async def bind(self, address: Address) -> None:
+        try:
+            self.sock.bind(address)
+        except OSError as error:
+            raise winsock_error(error, "bind") from None
+
+    async def listen(self, backlog: int) -> None:
+        try:
+            self.sock.listen(backlog)
+            os.set_blocking(self.fd, False)
+        except OSError as error:
+            raise winsock_error(error, "listen") from None
+
+    async def shutdown(self, how: int) -> None:
+        if how != socket.SHUT_RD:
+            self.shut_write = True
+        try:
+            self.sock.shutdown(how)
+        except OSError as error:
+            raise winsock_error(error, "shutdown") from None
+
+    async def getsockname(self) -> Address:
+        try:
+            return self.sock.getsockname()  # type: ignore[no-any-return]
+        except OSError as error:
+            raise winsock_error(error, "getsockname") from None
+
+    async def getpeername(self) -> Address:
+        try:
+            return self.sock.getpeername()  # type: ignore[no-any-return]
+        except OSError as error:
+            raise winsock_error(error, "getpeername") from None
+
+    async def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        """Linux numbers and layouts."""
+        try:
+            return self.sock.getsockopt(level, option, size)
+        except OSError as error:
+            raise winsock_error(error, "getsockopt") from None
+
+    async def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        try:
+            self.sock.setsockopt(level, option, value)
+        except OSError as error:
+            raise winsock_error(error, "setsockopt") from None
+
+    async def socket(self) -> None:
+        """The socket exists already; this is where a layer's `socket` ends."""
+
+    async def close(self) -> None:
+        """The descriptor itself is closed by the connection, after the layers have had their say."""
+
+    # -- for the connection ----------------------------------------------------------------------------------------
+
+    def send_now(self, data: Any) -> int:
+        """What the kernel takes at once. Raises WinsockError, WSAEWOULDBLOCK when that is nothing."""
+        try:
+            return self._send(data, _SEND)
+        except OSError as error:
+            raise self._failed(error, "send") from None
+
+    def recv_now(self, size: int, peek: bool = False) -> bytes:
+        try:
+            return self._recv(size, _RECV | socket.MSG_PEEK if peek else _RECV)
+        except OSError as error:
+            raise self._failed(error, "recv") from None
+
+    def ready(self, kind: Kind) -> bool:
+        """Whether poll shows input (READ) or room (WRITE) now, errors and ends included."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN | select.POLLRDHUP if kind is Kind.READ else select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def pending_bytes(self) -> int:
+        """Bytes in the receive buffer (of datagrams: of the first one, which is all that Linux tells)."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.fd, termios.FIONREAD, count)
+        return count[0]
+
+    def make_abortive(self) -> None:
+        """From now on the end of this socket is a reset."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
+        except OSError:
+            pass  # not a kind of socket that can be reset
+
+    def disconnect(self) -> None:
+        """Dissolve the association (AF_UNSPEC), as connecting a datagram socket to no address does."""
+        try:
+            # The socket module cannot spell AF_UNSPEC addresses.
+            import ctypes
+
+            ctypes.CDLL(None, use_errno=True).connect(self.fd, _UNSPECIFIED, len(_UNSPECIFIED))
+        except OSError as error:
+            raise winsock_error(error, "connect") from None
+
+    def close_now(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.sock.close()
+
+    def _join(self, turn: Turn) -> Generator[Want, None, None]:
+        assert self.connection is not None, "a transport is driven by its connection"
+        yield from turn.join(self.connection).__await__()
+
+    def _failed(self, error: OSError, what: str) -> WinsockError:
+        if error.errno == errno.EPIPE and not self.shut_write:
+            # Linux reports a reset once and EPIPE ever after; the cause has not changed.
+            error = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        return winsock_error(error, what)
+
+    def __repr__(self) -> str:
+        return f"<SocketTransport fd={self.fd} {'closed' if self.closed else 'open'}>"
