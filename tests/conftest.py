@@ -73,7 +73,7 @@ def _new_threads(before: set[threading.Thread]) -> list[threading.Thread]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every descriptor opened and thread started in a test is gone after it; `@pytest.mark.leaks` says why one is not."""
+    """A test leaves no descriptor and no thread behind; `@pytest.mark.leaks` says why one does."""
     if request.node.get_closest_marker("leaks"):
         yield
         return

@@ -133,14 +133,3 @@ def test_file_has_a_docstring_and_a_bearable_length(path: Path) -> None:
     lines = len(text.splitlines())
     assert lines <= 800, f"{lines} lines: split it by reason"
     assert lines <= 500 or "Why one file" in text, f'{lines} lines: split it, or say "Why one file" in its docstring'
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if "/_" not in shown(path).replace("__init__", "")], ids=shown)
-def test_all_is_sorted(path: Path) -> None:
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
-            try:
-                names = ast.literal_eval(node.value)
-            except ValueError:
-                continue  # computed; its own test looks at it
-            assert list(names) == sorted(names)

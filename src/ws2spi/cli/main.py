@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return handler(arguments)
     except BrokenPipeError:
         # The reader of our stdout has left (`ws2spi layers | head -1`): the interpreter must not complain at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 141  # 128 + SIGPIPE, what the shell would show
 
 

@@ -11,12 +11,15 @@ import select
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ws2spi._abi.errors import WinsockError
 from ws2spi.providers.layer import Layer
+
+if TYPE_CHECKING:
+    from ws2spi._engine.boundary import View
 
 # How long an exit waits for a reader who does not read.
 _PATIENCE = 2.0
@@ -46,7 +49,6 @@ class Log(Layer):
         coloured = format == "text" and os.isatty(fd) and not os.environ.get("NO_COLOR")
         render: Callable[[Entry], str] = _as_json if format == "json" else _as_coloured if coloured else _as_text
         self._render = render
-        self._numbers = itertools.count(1)
         self._writer = Writer(fd, queue, lambda lost: render(Entry("dropped", time.time(), lines=lost)))
         # At the end of the layer or of the process; the writer therefore must not refer to the layer.
         self._finish = weakref.finalize(self, self._writer.close)
@@ -62,9 +64,9 @@ class Log(Layer):
 
     # What is logged.
 
-    async def connect(self, conn: Any, address: Any) -> None:
+    async def connect(self, conn: "View", address: Any) -> None:
         seen = self._seen(conn)
-        seen.peer = address
+        seen.peer = _name(address)
         began = conn.now()
         try:
             await conn.below.connect(address)
@@ -72,9 +74,23 @@ class Log(Layer):
             self._say(conn, "connect", seconds=conn.now() - began, error=error)
             raise
         seen.began = conn.now()
+        seen.local = await _name_of(conn.below.getsockname)
         self._say(conn, "connect", seconds=seen.began - began)
 
-    async def send(self, conn: Any, data: bytes) -> None:
+    async def accept(self, conn: "View") -> "View":
+        try:
+            accepted: View = await conn.below.accept()
+        except WinsockError as error:
+            self._say(conn, "accept", error=error)
+            raise
+        seen = self._seen(accepted)
+        seen.began = accepted.now()
+        seen.peer = await _name_of(accepted.below.getpeername)
+        seen.local = await _name_of(accepted.below.getsockname)
+        self._say(accepted, "accept")
+        return accepted
+
+    async def send(self, conn: "View", data: bytes) -> None:
         try:
             await conn.below.send(data)
         except WinsockError as error:
@@ -82,7 +98,7 @@ class Log(Layer):
             raise
         self._seen(conn).sent += len(data)
 
-    async def recv(self, conn: Any, size: int) -> bytes:
+    async def recv(self, conn: "View", size: int) -> bytes:
         try:
             data: bytes = await conn.below.recv(size)
         except WinsockError as error:
@@ -91,7 +107,7 @@ class Log(Layer):
         self._seen(conn).received += len(data)
         return data
 
-    async def send_to(self, conn: Any, data: bytes, address: Any) -> None:
+    async def send_to(self, conn: "View", data: bytes, address: Any) -> None:
         try:
             await conn.below.send_to(data, address)
         except WinsockError as error:
@@ -99,7 +115,7 @@ class Log(Layer):
             raise
         self._seen(conn).sent += len(data)
 
-    async def recv_from(self, conn: Any, size: int) -> Any:
+    async def recv_from(self, conn: "View", size: int) -> Any:
         try:
             data, address = await conn.below.recv_from(size)
         except WinsockError as error:
@@ -108,34 +124,35 @@ class Log(Layer):
         self._seen(conn).received += len(data)
         return data, address
 
-    async def close(self, conn: Any) -> None:
+    async def close(self, conn: "View") -> None:
         seen = self._seen(conn)
         try:
             await conn.below.close()
         finally:
+            # A connection that never was has had its line when it failed.
             if seen.began is not None:
                 self._say(conn, "close", seconds=conn.now() - seen.began, sent=seen.sent, received=seen.received)
 
     # How it is said.
 
-    def _seen(self, conn: Any) -> "Seen":
+    def _seen(self, conn: "View") -> "Seen":
         try:
             seen: Seen = conn.state.seen
         except AttributeError:
-            seen = conn.state.seen = Seen(next(self._numbers))
+            seen = conn.state.seen = Seen()
         return seen
 
-    def _say(self, conn: Any, event: str, **facts: Any) -> None:
+    def _say(self, conn: "View", event: str, **facts: Any) -> None:
         seen = self._seen(conn)
         origin = conn.origin
         entry = Entry(
             event,
             time.time(),
-            connection=seen.number,
+            connection=conn.number,
             pid=getattr(origin, "pid", None),
             command=getattr(origin, "command", None),
-            peer=_name(seen.peer or conn.peer),
-            local=_name(conn.local),
+            peer=seen.peer,
+            local=seen.local,
             **facts,
         )
         self._writer.put(self._render(entry))
@@ -144,12 +161,12 @@ class Log(Layer):
 class Seen:
     """What `log` keeps of a connection."""
 
-    __slots__ = ("began", "number", "peer", "received", "sent")
+    __slots__ = ("began", "local", "peer", "received", "sent")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.peer: Any = None
-        self.began: float | None = None  # by the engine's clock
+    def __init__(self) -> None:
+        self.peer: str | None = None
+        self.local: str | None = None
+        self.began: float | None = None  # when it was connected, by the engine's clock
         self.sent = 0
         self.received = 0
 
@@ -163,6 +180,14 @@ class Entry:
         self.event = event
         self.when = when
         self.facts = {name: fact for name, fact in facts.items() if fact is not None}
+
+
+async def _name_of(asked: Callable[[], Awaitable[Any]]) -> str | None:
+    """A name from getsockname or getpeername; none is no failure of the connection."""
+    try:
+        return _name(await asked())
+    except WinsockError:
+        return None
 
 
 def _name(address: Any) -> str | None:
@@ -202,7 +227,7 @@ def _as_coloured(entry: Entry) -> str:
 def _parts(entry: Entry) -> tuple[str, str]:
     """(time, the rest) of a line of text."""
     stamp = time.strftime("%H:%M:%S", time.localtime(entry.when)) + f".{int(entry.when % 1 * 1000):03d} "
-    fact = entry.facts.get
+    fact: Callable[..., Any] = entry.facts.get
     if entry.event == "dropped":
         return stamp, f"log: {fact('lines')} lines were dropped: they came faster than they could be written"
     who = f" {_printable(fact('command', ''))}[{fact('pid')}]" if fact("pid") else ""

@@ -7,7 +7,7 @@ for: `ws2spi run` passes through this module before the program starts.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_origin
@@ -150,10 +150,11 @@ def _unknown_layer(name: str, spec: str) -> str:
     return f"there is no layer {name!r}{_did_you_mean(name, _SHIPPED)}{here} (ws2spi layers lists them)"
 
 
-def _did_you_mean(word: str, words: Iterator[str] | Mapping[str, Any] | list[str]) -> str:
+def _did_you_mean(word: str, words: Iterable[str]) -> str:
     import difflib  # only on the way to an error
 
-    close = difflib.get_close_matches(word.lower(), list(words), n=2, cutoff=0.55)
+    spelling = {known.lower(): known for known in words}
+    close = [spelling[match] for match in difflib.get_close_matches(word.lower(), list(spelling), n=2, cutoff=0.55)]
     return f", did you mean {' or '.join(close)}?" if close else ""
 
 
@@ -362,16 +363,13 @@ def _build(name: str, cls: type[Layer], values: Mapping[str, Any]) -> Layer:
         wanted = ", ".join(f"{word} ({options[word].allowed})" for word in missing)
         raise LayerSpecError(f"{name}: an option is missing: {wanted}")
     try:
-        layer = cls(**arguments)
+        return cls(**arguments)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise LayerSpecError(f"{name}: {where}{error.strerror or _one_line(error)}") from error
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"cannot be made: {type(error).__name__}: "
         raise LayerSpecError(f"{name}: {kind}{_one_line(error)}") from error
-    if name in _SHIPPED:
-        layer.name = name
-    return layer
 
 
 def _convert(layer: str, option: Option, value: Any) -> Any:

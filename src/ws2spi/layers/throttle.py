@@ -6,11 +6,14 @@ is carried over to the next piece, so that the rate holds over any second howeve
 
 import threading
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ws2spi._engine.operations import sleep
 from ws2spi.layers.options import Rate, Size
 from ws2spi.providers.layer import Layer
+
+if TYPE_CHECKING:
+    from ws2spi._engine.boundary import View
 
 # A piece is what passes in this time: short enough for a progress bar, long enough that a wake-up costs little beside
 # it.
@@ -18,7 +21,7 @@ _PIECE = 0.020
 # Waits below this stay debt: epoll counts in milliseconds.
 _GRAIN = 0.001
 # A stop of the whole process longer than this is a pause and not a late timer; it is not made up for.
-_LATE = 1.0
+_LATE = 0.25
 
 
 class Pace:
@@ -35,7 +38,7 @@ class Pace:
         self.piece = max(1, int(rate * _PIECE))
         self._pause = _PIECE if burst is None else burst / rate  # how much of a pause counts as credit, in seconds
         self._due = -inf  # when everything charged so far has passed
-        self._late = 0.0
+        self._late = 0.0  # how much of the past was lost to late timers, in seconds
         # A shared pace is charged by connections of several threads. Reentrant, because a signal handler may strike
         # inside and use a connection of its own; the price is a rounding, not a deadlock.
         self._lock = threading.RLock()
@@ -43,15 +46,16 @@ class Pace:
     def charge(self, now: float, size: int) -> float:
         with self._lock:
             start = max(self._due, now - self._pause - self._late)
-            self._late = 0.0
             self._due = start + size / self.rate
+            # Lateness that these bytes have not made up for is left to the next.
+            self._late = min(self._late, max(0.0, now - self._due))
             return self._due - now
 
     def woke(self, now: float) -> None:
         with self._lock:
             self._late = min(max(0.0, now - self._due), _LATE)
 
-    async def pass_on(self, conn: Any, size: int) -> None:
+    async def pass_on(self, conn: "View", size: int) -> None:
         """Return when `size` bytes may pass."""
         wait = self.charge(conn.now(), size)
         if wait > _GRAIN:
@@ -97,7 +101,7 @@ class Throttle(Layer):
     def _pace(self, rate: float | None) -> Pace | None:
         return None if rate is None else Pace(rate, self.burst)
 
-    def _paces(self, conn: Any) -> tuple[Pace | None, Pace | None]:
+    def _paces(self, conn: "View") -> tuple[Pace | None, Pace | None]:
         """(up, down) of a connection; made when its first bytes pass."""
         if self._shared is not None:
             return self._shared
@@ -107,7 +111,7 @@ class Throttle(Layer):
             paces = conn.state.paces = (self._pace(self.up), self._pace(self.down))
         return paces
 
-    async def send(self, conn: Any, data: bytes) -> None:
+    async def send(self, conn: "View", data: bytes) -> None:
         pace = self._paces(conn)[0]
         if pace is None:
             await conn.below.send(data)
@@ -117,22 +121,20 @@ class Throttle(Layer):
             await pace.pass_on(conn, len(piece))
             await conn.below.send(piece)
 
-    async def recv(self, conn: Any, size: int) -> bytes:
+    async def recv(self, conn: "View", size: int) -> bytes:
         pace = self._paces(conn)[1]
-        if pace is None:
-            return await conn.below.recv(size)
-        data: bytes = await conn.below.recv(min(size, pace.piece))
-        if data:
+        data: bytes = await conn.below.recv(size if pace is None else min(size, pace.piece))
+        if pace is not None and data:
             await pace.pass_on(conn, len(data))
         return data
 
-    async def send_to(self, conn: Any, data: bytes, address: Any) -> None:
+    async def send_to(self, conn: "View", data: bytes, address: Any) -> None:
         pace = self._paces(conn)[0]
         if pace is not None:
             await pace.pass_on(conn, len(data))
         await conn.below.send_to(data, address)
 
-    async def recv_from(self, conn: Any, size: int) -> Any:
+    async def recv_from(self, conn: "View", size: int) -> Any:
         data, address = await conn.below.recv_from(size)
         pace = self._paces(conn)[1]
         if pace is not None:
