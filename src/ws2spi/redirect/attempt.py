@@ -1,0 +1,394 @@
+"""One connect of one socket of the program, from its call to its outcome.
+
+Two ways. *Borrowed*: the layers connect the program's own socket, and then are out of the way. *Held*: the
+program's socket is kept in SYN_SENT (`stone`) while the layers connect one of ours; then both sides meet in a
+relay. A stack that looks at bytes is always held. So is a non-blocking program under a layer that sends or receives
+in its connect (the program's socket would be writable before the layer is through) or that has not reached the
+bottom when the program must have its answer (its socket would look closed).
+
+Rule: whatever the layers do, the program hears of one outcome: a connect that waits by its answer, one that does
+      not by its socket's own state, with SO_ERROR as the supervisor tells it (`Desk.failures`).
+"""
+
+import errno
+import os
+import select
+import socket
+from typing import Any
+
+from ws2spi._engine import reports
+from ws2spi._engine.connection import Connection
+from ws2spi._engine.operations import Request
+from ws2spi.redirect.addresses import Address, show, unmapped
+from ws2spi.redirect.desk import Desk, Names
+from ws2spi.redirect.held import Held
+from ws2spi.redirect.origin import Origin
+from ws2spi.redirect.process import cookie_of, find_socket, take_socket
+from ws2spi.redirect.relay import Relay
+from ws2spi.redirect.stone import ESTABLISHED, SYN_SENT, Stone, connect_nowait, disconnect, state_of
+from ws2spi.redirect.transports import BorrowedTransport, OwnTransport, make_lower
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # {host: what Linux connects to instead}
+
+
+class Attempt:
+    """See the module's text.
+
+    Parameters:
+        number: the program's descriptor.
+        sock: a duplicate of the program's socket; the attempt's own from here on.
+        address: where the program wants to go.
+        mapped: that is an IPv4 address on an IPv6 socket.
+    """
+
+    __slots__ = (
+        "_bound_port",
+        "_calls",
+        "_connection",
+        "_cookie",
+        "_desk",
+        "_inode",
+        "_local",
+        "_mapped",
+        "_number",
+        "_origin",
+        "_peer",
+        "_result",
+        "_sock",
+        "_stone",
+        "_submitting",
+        "_tid",
+        "_transport",
+        "waits",
+    )
+
+    def __init__(
+        self, desk: Desk, tid: int, number: int, sock: socket.socket, cookie: bytes, address: Address, mapped: bool
+    ) -> None:
+        self._desk = desk
+        self._tid = tid
+        self._number = number
+        self._sock: socket.socket | None = sock
+        self._cookie = cookie
+        self._mapped = mapped
+        self._peer = unmapped(address) if mapped else address
+        self._origin = Origin(tid)
+        self.waits = os.get_blocking(sock.fileno())
+        self._calls: list[Held] = []
+        self._inode = 0
+        self._stone: Stone | None = None
+        self._local: Address = ()
+        self._bound_port = 0
+        self._transport: BorrowedTransport | OwnTransport | None = None
+        self._connection: Connection | None = None
+        self._result: int | None = None  # 0 or an errno, once the layers have said it
+        self._submitting = False
+
+    # -- the program's calls ---------------------------------------------------------------------------------------
+
+    def begin(self, id_: int) -> None:
+        """The call that starts the attempt."""
+        desk, sock = self._desk, self._sock
+        assert sock is not None
+        stack = desk.stack
+        first = Held(id_, self._tid, self._leave)
+        if stack.ifs and (self.waits or not stack.handshakes):
+            transport: BorrowedTransport | OwnTransport = BorrowedTransport(sock)
+            self._sock = None  # the transport's now
+        else:
+            refusal = self._hold(sock)
+            if refusal:
+                self._drop_sock()
+                desk.answer(id_, self._tid, self._cookie, refusal)
+                return
+            transport = OwnTransport(self._lower(sock))
+        self._transport = transport
+        desk.attempts[self._cookie] = self
+        if self.waits:
+            self._calls.append(first)
+        self._connection = connection = stack.connection(desk.engine, transport, origin=self._origin)
+        self._submitting = True
+        connection.submit_connect(self._peer, self._connected)
+        self._submitting = False
+        if desk.verbose:
+            self._say_begun()
+        if self._result is not None:
+            self._settle(first)
+        elif self.waits:
+            desk.held.hold(first, transport.sock if self._sock is None else self._sock, again=False)
+        else:
+            self._leave_it_running(first)
+
+    def join(self, id_: int, tid: int, sock: socket.socket) -> None:
+        """Another connect on the same socket while the outcome is open. `sock` is the attempt's own from here on."""
+        if not os.get_blocking(sock.fileno()):
+            sock.close()
+            self._desk.answer(id_, tid, self._cookie, errno.EALREADY)
+            return
+        held = Held(id_, tid, self._leave)
+        self._calls.append(held)
+        self._desk.held.hold(held, sock, again=True)
+        if self._borrowed() or self._sock is not None:
+            sock.close()
+        else:
+            self._sock = sock
+
+    def take_error(self) -> int:
+        """SO_ERROR of the program's socket, for the program, while the outcome is open."""
+        transport = self._transport
+        if not isinstance(transport, BorrowedTransport) or transport.told:
+            return 0
+        error = transport.error or transport.take_error()
+        transport.told = bool(error)
+        return error
+
+    def give_up(self) -> None:
+        """The program has disconnected or closed its socket, or is gone."""
+        del self._desk.attempts[self._cookie]
+        for held in self._calls:
+            self._desk.held.release(held)
+            self._desk.answer(held.id, held.tid, self._cookie, errno.ECONNABORTED)
+        self._calls.clear()
+        self._drop_sock()
+        assert self._connection is not None
+        self._connection.abort()
+
+    def abandoned(self) -> bool:
+        """Whether the program has closed the socket of a connect that nobody waits in."""
+        if self._calls:
+            return False
+        sock = self._recover()
+        if sock is not None and self._sock is None:
+            sock.close()
+        return sock is None
+
+    def _leave_it_running(self, first: Held) -> None:
+        """The program does not wait, and the layers are not through: EINPROGRESS, and its socket must look like it."""
+        transport = self._transport
+        if isinstance(transport, BorrowedTransport) and transport.answer is None:
+            refusal = self._hold(transport.sock)
+            if refusal:
+                self.give_up()
+                self._desk.answer(first.id, first.tid, self._cookie, refusal)
+                return
+            transport.replace(self._lower(transport.sock))
+        self._drop_sock()  # a duplicate of ours would keep alive what the program closes
+        self._desk.answer(first.id, first.tid, self._cookie, errno.EINPROGRESS)
+
+    def _leave(self, held: Held, error: int) -> None:
+        """A call that waited must be answered before the outcome."""
+        self._calls.remove(held)
+        if not self._calls:
+            self._drop_sock()
+        self._desk.answer(held.id, held.tid, self._cookie, error)
+
+    # -- the program's socket --------------------------------------------------------------------------------------
+
+    def _hold(self, sock: socket.socket) -> int:
+        """Bring the program's socket into SYN_SENT. Returns 0, or the errno with which the kernel refuses."""
+        failed = self._desk.failures.pop(self._cookie)
+        self._bound_port = sock.getsockname()[1]
+        stone = self._desk.stones.for_socket(sock.family, self._mapped)
+        refusal = stone.hold(sock, self._mapped)
+        if refusal != errno.EINPROGRESS:
+            return failed or refusal  # an earlier attempt has failed, and the program asks by a second connect
+        self._stone = stone
+        self._local = sock.getsockname()
+        self._inode = os.fstat(sock.fileno()).st_ino
+        return 0
+
+    def _lower(self, held: socket.socket) -> socket.socket:
+        """The socket with which the layers go out; bound as the program's is, but for its port, which is taken."""
+        six = ":" in self._peer[0]
+        try:
+            lower = make_lower(socket.AF_INET6 if six else socket.AF_INET)
+            if self._bound_port:
+                host = unmapped(self._local)[0]
+                if (":" in host) == six:
+                    lower.bind((host, 0))
+        except OSError:
+            clear(held)
+            raise
+        return lower
+
+    def _borrowed(self) -> bool:
+        return isinstance(self._transport, BorrowedTransport) and self._transport.borrowed
+
+    def _recover(self) -> socket.socket | None:
+        """The program's socket, wherever the program has put it; None when nobody has it any more."""
+        if self._sock is not None:
+            return self._sock
+        for tid, number in self._places():
+            try:
+                sock = take_socket(tid, number)
+            except OSError:
+                continue
+            if cookie_of(sock) == self._cookie:
+                return sock
+            sock.close()
+        return None
+
+    def _places(self) -> Any:
+        yield self._tid, self._number
+        inode = self._inode
+        if not inode and self._borrowed():
+            assert self._transport is not None
+            inode = self._inode = os.fstat(self._transport.fd).st_ino
+        found = find_socket(inode, self._origin.pid)
+        if found is not None:
+            yield found
+
+    def _drop_sock(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    # -- the outcome -----------------------------------------------------------------------------------------------
+
+    def _connected(self, request: Request) -> None:
+        """The layers are through."""
+        error = request.error
+        self._result = 0 if error is None else error.errno or errno.ECONNABORTED
+        if not self._submitting and self._desk.attempts.get(self._cookie) is self:
+            self._settle(None)
+
+    def _settle(self, first: Held | None) -> None:
+        """Tell the program. `first` is its first call if that has no answer yet."""
+        if self._result:
+            self._fail(first)
+        elif self._borrowed():
+            self._let_go(first)
+        else:
+            self._meet(first)
+
+    def _let_go(self, first: Held | None) -> None:
+        """The program's own socket is connected. From here on the program talks to the kernel alone."""
+        transport, desk = self._transport, self._desk
+        assert isinstance(transport, BorrowedTransport)
+        seen = self._seen_peer()
+        try:
+            if unmapped(transport.sock.getpeername())[:2] != seen[:2]:
+                desk.names.put(self._cookie, Names(seen, None))
+        except OSError:
+            pass  # reset already: the program will find out by itself
+        self._finish_calls(first, 0, transport.sock, transport.answer or 0)
+        desk.engine.disarm(transport)
+        transport.close_now()
+
+    def _meet(self, first: Held | None) -> None:
+        """The layers are connected; now the program's socket is."""
+        assert self._stone is not None
+        try:
+            ours = self._stone.complete(self._local)
+        except OSError as error:
+            reports.report(f"cannot complete the connection of {self._origin} to {show(self._peer)}: {error.strerror}")
+            self._result = errno.ECONNABORTED
+            self._fail(first)
+            return
+        if state_of(ours) == ESTABLISHED:
+            self._join_sides(first, ours)
+        elif state_of(ours) == SYN_SENT:
+            # The machine is so busy that the loopback dropped a packet; the kernel tries again.
+            if first is not None and not self.waits:
+                self._leave_it_running(first)
+            elif first is not None:
+                self._desk.held.hold(first, ours, again=False)
+            self._desk.engine.watch(ours.fileno(), select.EPOLLOUT, lambda _: self._met_late(ours))
+        else:
+            ours.close()
+            self.give_up()  # nobody is there any more
+
+    def _met_late(self, ours: socket.socket) -> None:
+        wanted = self._desk.attempts.get(self._cookie) is self
+        if wanted and state_of(ours) == SYN_SENT:
+            return
+        self._desk.engine.unwatch(ours.fileno())
+        if wanted and state_of(ours) == ESTABLISHED:
+            self._join_sides(None, ours)
+            return
+        ours.close()
+        if wanted:
+            self.give_up()
+
+    def _join_sides(self, first: Held | None, ours: socket.socket) -> None:
+        desk, connection, transport = self._desk, self._connection, self._transport
+        assert connection is not None
+        assert transport is not None
+        try:
+            local = transport.sock.getsockname()
+            desk.names.put(self._cookie, Names(self._seen_peer(), (local[0], self._bound_port or local[1], *local[2:])))
+        except OSError:
+            pass
+        self._finish_calls(first, 0, self._sock, errno.EINPROGRESS)
+        self._drop_sock()
+        relay = Relay(desk.engine, ours, connection, desk.relays.discard)
+        desk.relays.add(relay)
+        relay.start()
+
+    def _fail(self, first: Held | None) -> None:
+        """The layers could not connect, or would not."""
+        error = self._result
+        assert error
+        assert self._connection is not None
+        if self._borrowed():
+            assert self._transport is not None
+            sock: socket.socket | None = self._transport.sock
+        else:
+            sock = self._recover()
+        if first is not None or self._calls:
+            if sock is not None:
+                clear(sock)
+            self._finish_calls(first, error, None, error)
+        else:
+            self._fail_quietly(sock, error)
+        if sock is not None and not self._borrowed():
+            sock.close()
+        self._sock = None
+        self._connection.close()
+
+    def _fail_quietly(self, sock: socket.socket | None, error: int) -> None:
+        """Nobody waits in a call: the socket itself must say it."""
+        del self._desk.attempts[self._cookie]
+        if sock is None:
+            return
+        if self._stone is not None:
+            self._desk.failures.put(self._cookie, error)
+            self._stone.refuse(sock, self._mapped)
+        elif isinstance(self._transport, BorrowedTransport):
+            if not self._transport.error:  # the kernel has connected, and then a layer has failed
+                disconnect(sock)
+            if not self._transport.told:
+                self._desk.failures.put(self._cookie, error)
+
+    def _finish_calls(self, first: Held | None, error: int, sock: socket.socket | None, nowait: int) -> None:
+        """Answer all calls that wait, and `first`, which got `nowait` if it does not wait."""
+        desk = self._desk
+        del desk.attempts[self._cookie]
+        if self._calls and not error and sock is not None:
+            # connect() that returned 0 leaves the socket in another state than one that was in progress: a further one
+            # gets EISCONN. The kernel comes to that state when it is asked again.
+            connect_nowait(sock, self._peer_of(sock))
+        for held in self._calls:
+            desk.held.release(held)
+            desk.answer(held.id, held.tid, self._cookie, error)
+        self._calls.clear()
+        if first is not None and not self.waits:
+            desk.answer(first.id, first.tid, self._cookie, nowait)
+
+    def _peer_of(self, sock: socket.socket) -> Address:
+        return ("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1)
+
+    def _seen_peer(self) -> Address:
+        host = self._peer[0]
+        return (_ANY.get(host, host), *self._peer[1:])
+
+    def _say_begun(self) -> None:
+        way = "by its own socket" if self._borrowed() else "relayed"
+        names = ", ".join(layer.name for layer in self._desk.stack.layers) or "no layer"
+        reports.report(f"{self._origin} connects to {show(self._peer)}, {way}, through {names}")
+
+
+def clear(sock: socket.socket) -> None:
+    """Bring a socket back to where connect() found it, without an error that SO_ERROR would tell a second time."""
+    disconnect(sock)
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -1,0 +1,283 @@
+"""`ws2spi run`: start the program under the filter, serve it, leave as it left.
+
+The program is our child, in our process group and on our terminal. Between fork and exec it installs the filter,
+hands us the listener, and waits for our word: by then everything that could fail on our side has been tried, so
+that nothing is started that could not be served.
+"""
+
+import ctypes
+import errno
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from ws2spi._engine import reports
+from ws2spi._engine.epoll import Engine
+from ws2spi.providers.stack import Stack
+from ws2spi.redirect import filters, seccomp, signals
+from ws2spi.redirect.machine import Machine, this_machine
+from ws2spi.redirect.process import take_descriptor
+from ws2spi.redirect.stone import Stone
+from ws2spi.redirect.supervisor import Supervisor, policy
+
+OURS: Final = 125  # the statuses of env(1) and timeout(1)
+CANNOT_EXECUTE: Final = 126
+NOT_FOUND: Final = 127
+KILLED: Final = 128  # + the signal's number
+
+_LISTENER = b"L"
+_LISTENER_KILLABLE = b"K"
+_NO_FILTER = b"F"
+_NO_EXEC = b"X"
+_GO = b"G"
+
+_YAMA = "/proc/sys/kernel/yama/ptrace_scope"
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class CannotRunError(Exception):
+    """Nothing was started. `status` is what `run` leaves with; str() is the line that says why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = False) -> int:
+    """Run a program over `stack` and return the exit status to leave with.
+
+    Parameters:
+        argv: the program's name, looked up in PATH, and its arguments.
+        verbose: above 0, name connections and what passes without layers on stderr.
+        quiet: say nothing but why the program could not be started.
+    """
+    mask = signals.block()
+    if quiet:
+        reports.set_sink(lambda text: None)
+    try:
+        program = _Program.start(argv, stack, verbose, mask)
+    except CannotRunError as refusal:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a signal that came meanwhile ends us now
+        sys.stderr.write(f"ws2spi: {refusal}\n")
+        return refusal.status
+    return _Session(program, stack, verbose).serve()
+
+
+class _Program:
+    """The child."""
+
+    def __init__(self, pid: int, machine: Machine, listener: int, killable: bool) -> None:
+        self.pid = pid
+        self.machine = machine
+        self.listener = listener
+        self.killable = killable
+
+    @classmethod
+    def start(cls, argv: Sequence[str], stack: Stack, verbose: int, mask: set[int]) -> "_Program":
+        machine = this_machine()
+        if machine is None:
+            name = os.uname().machine
+            raise CannotRunError(OURS, f"there is no filter for this machine ({name}); x86_64 and aarch64 have one")
+        code = filters.build(machine, policy(stack, verbose))
+        _try_stone(stack)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            with theirs:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                pid = os.fork()
+                if pid == 0:
+                    _become(argv, machine, code, ours, theirs, mask)
+            try:
+                return cls._meet(pid, machine, ours, argv[0])
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise
+
+    @classmethod
+    def _meet(cls, pid: int, machine: Machine, child: socket.socket, name: str) -> "_Program":
+        """Take the listener, see that we can work, let the child go, and hear whether it could."""
+        message, descriptors, _, _ = socket.recv_fds(child, 16, 1)
+        kind, number = message[:1], int.from_bytes(message[1:5], "little")
+        if kind == _NO_FILTER:
+            raise _no_filter(number)
+        if not descriptors:
+            raise CannotRunError(OURS, "the program's process ended before it could be started")
+        listener = descriptors[0]
+        try:
+            _try_to_look_into(pid)
+            _become_reaper()
+            child.send(_GO)
+            message = child.recv(16)  # ends without a word when exec has closed the other end
+            if message:
+                raise _no_exec(int.from_bytes(message[1:5], "little"), name)
+        except BaseException:
+            os.close(listener)
+            raise
+        return cls(pid, machine, listener, kind == _LISTENER_KILLABLE)
+
+
+def _become(
+    argv: Sequence[str], machine: Machine, code: bytes, ours: socket.socket, theirs: socket.socket, mask: set[int]
+) -> NoReturn:
+    """In the child: install the filter, hand over the listener, wait for the word, become the program."""
+    try:
+        ours.close()
+        try:
+            seccomp.forgo_privileges()
+            installed = seccomp.install(machine, code)
+        except OSError as error:
+            theirs.send(_NO_FILTER + (error.errno or 0).to_bytes(4, "little"))
+            os._exit(OURS)
+        kind = _LISTENER_KILLABLE if installed.wait_killable else _LISTENER
+        socket.send_fds(theirs, [kind], [installed.listener])
+        os.close(installed.listener)
+        if theirs.recv(16) != _GO:
+            os._exit(OURS)
+        theirs.send(_NO_EXEC + _execute(argv, mask).to_bytes(4, "little"))
+    finally:
+        os._exit(OURS)
+
+
+def _execute(argv: Sequence[str], mask: set[int]) -> int:
+    """execvp(3), which also runs a script without a first line, as shells do. Returns only with an errno."""
+    words = [os.fsencode(word) for word in argv]
+    array = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+    libc = ctypes.CDLL(None, use_errno=True)
+    signals.restore_for_program(mask)
+    libc.execvp(words[0], array)
+    return ctypes.get_errno()
+
+
+def _no_filter(number: int) -> CannotRunError:
+    if number == errno.EBUSY:
+        return CannotRunError(
+            OURS,
+            "this is already running under ws2spi run, or another supervisor, and the kernel allows one only: "
+            "give the outer one all the layers",
+        )
+    return CannotRunError(
+        OURS, f"the kernel does not let us watch a program ({os.strerror(number)}): see ws2spi doctor"
+    )
+
+
+def _no_exec(number: int, name: str) -> CannotRunError:
+    if number in (errno.ENOENT, errno.ENOTDIR) and not (os.path.sep in name and os.path.exists(name)):
+        return CannotRunError(NOT_FOUND, f"{name!r}: no such program")
+    return CannotRunError(CANNOT_EXECUTE, f"{name!r} cannot be executed: {os.strerror(number)}")
+
+
+def _try_to_look_into(pid: int) -> None:
+    try:
+        os.close(take_descriptor(pid, 0) if _has_descriptor(pid, 0) else os.pidfd_open(pid))
+    except OSError as error:
+        raise CannotRunError(
+            OURS, f"may not take sockets from the program (pidfd_getfd: {error.strerror}): see ws2spi doctor"
+        )
+
+
+def _has_descriptor(pid: int, number: int) -> bool:
+    return os.path.lexists(f"/proc/{pid}/fd/{number}")
+
+
+def _try_stone(stack: Stack) -> None:
+    """A stack that relays needs the kernel's simultaneous open."""
+    if stack.ifs and stack.plan.answers(-1, "connect") is None:
+        return
+    stone = Stone()
+    try:
+        if not stone.works():
+            raise CannotRunError(
+                OURS, "this kernel does not complete simultaneous opens on the loopback: see ws2spi doctor"
+            )
+    finally:
+        stone.close()
+
+
+def _become_reaper() -> None:
+    """Under Yama's ptrace_scope 1 we may look into descendants only: daemons must become our children, not init's."""
+    try:
+        with open(_YAMA) as file:
+            restricted = file.read().strip() == "1"
+    except OSError:
+        return
+    if restricted:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class _Session:
+    """Serving a started program."""
+
+    def __init__(self, program: _Program, stack: Stack, verbose: int) -> None:
+        self._program = program
+        self._status: int | None = None
+        self._served = False
+        self._engine = Engine()
+        self._supervisor = Supervisor(
+            self._engine,
+            program.machine,
+            seccomp.Listener(program.listener),
+            stack,
+            self._all_served,
+            killable=program.killable,
+            verbose=verbose,
+        )
+
+    def serve(self) -> int:
+        """Returns the status to leave with."""
+        engine, program = self._engine, self._program
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a report of ours must not stop us in the background
+        raise_descriptor_limit()
+        seccomp.Listener(program.listener).speed_up()
+        self._signals = signals.open_descriptor()
+        self._pidfd = os.pidfd_open(program.pid)
+        engine.watch(self._pidfd, select.EPOLLIN, self._program_ended)
+        engine.watch(self._signals, select.EPOLLIN, self._signalled)
+        self._supervisor.start()
+        engine.run()
+        engine.close()
+        for descriptor in (self._signals, self._pidfd, program.listener):
+            os.close(descriptor)
+        assert self._status is not None
+        return self._status
+
+    def _program_ended(self, _: int) -> None:
+        self._engine.unwatch(self._pidfd)
+        _, status = os.waitpid(self._program.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._status = code if code >= 0 else KILLED - code
+        self._stop_if_over()
+
+    def _all_served(self) -> None:
+        self._served = True
+        self._stop_if_over()
+
+    def _stop_if_over(self) -> None:
+        if self._served and self._status is not None:
+            self._engine.stop()
+
+    def _signalled(self, _: int) -> None:
+        received = signals.read(self._signals)
+        if received is None:
+            return
+        if self._status is not None:
+            # The program has ended; what is left is its children, and what it has sent. The user wants out.
+            if received.number in signals.ENDING and not self._served:
+                self._supervisor.cut_short()
+        elif not received.from_terminal:
+            os.kill(self._program.pid, received.number)
+
+
+def raise_descriptor_limit() -> None:
+    """Two descriptors for each relayed connection: as many as we may have. The program keeps its own limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        pass
