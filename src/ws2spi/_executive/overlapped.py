@@ -101,6 +101,12 @@ class Overlapped(Waitable):
         if self._waiters:
             self._release_waiters()
 
+    def refuse(self) -> None:
+        """The start failed: nobody is told, and the status block says "in progress" for ever (witness F10)."""
+        if _pending.get(self.address) is self:
+            _pending.pop(self.address, None)
+        self.pending = False
+
     def signalled(self) -> bool:
         """Whether the operation is over."""
         return not self.pending

@@ -1,0 +1,155 @@
+"""The C arguments of socket functions as Python values, and back.
+
+Rule: structures are read by field name in the client's own layout, never by ours, so that a script's own WSABUF or
+OVERLAPPED works. A pointer field is read as raw memory instead: a c_char_p field would hand back a copy of the bytes.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+from ws2spi._abi import addresses
+from ws2spi._abi.addresses import Address
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import address_of, deref, load_int, read_bytes, store_int, write_bytes
+from ws2spi._abi.types import WSABUF
+from ws2spi._runtime.sockets import SocketEntry
+
+_CArgument: Any = type(ctypes.byref(ctypes.c_int()))
+_Pointer: Any = ctypes._Pointer
+_pointer_at: Any = ctypes.c_uint64.from_address
+_addressof: Any = ctypes.addressof
+
+# A view made through an array type would make a new type for every new length (10 us); this makes none (0.3 us).
+_view_from_memory: Any = ctypes.PyDLL(None).PyMemoryView_FromMemory
+_view_from_memory.restype = ctypes.py_object
+_view_from_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+_PYBUF_WRITE = 0x200
+_EMPTY = memoryview(bytearray())
+
+
+def view(address: int, size: int) -> memoryview:
+    """Return a writable view of client memory; it is valid as long as that memory is.
+
+    Errors:
+        WSAEFAULT: a NULL address with a size.
+    """
+    if not size:
+        return _EMPTY
+    if not address:
+        raise WinsockError(WSAError.WSAEFAULT, "NULL buffer")
+    result: memoryview = _view_from_memory(address, size, _PYBUF_WRITE)
+    return result
+
+
+def plain_buffer(buffer: Any, size: int) -> memoryview:
+    """Return the memory of a `char *` and `int` argument pair as send() and recv() have it.
+
+    Errors:
+        WSAEFAULT: NULL, or a negative length.
+    """
+    if size < 0:
+        raise WinsockError(WSAError.WSAEFAULT, f"length {size}")
+    if type(buffer) is bytes:
+        # A view of the object itself keeps it alive; who asks for more than it has reads what follows, as in C.
+        return memoryview(buffer)[:size] if size <= len(buffer) else view(address_of(buffer), size)
+    return view(address_of(buffer), size)
+
+
+def read_buffers(buffers: Any, count: int) -> list[memoryview]:
+    """Return views of the memory that an array of WSABUF structures names.
+
+    Errors:
+        WSAEFAULT: a NULL array, or a NULL buffer with a length.
+    """
+    if not count:
+        return []
+    return [view(_pointer_at(_addressof(one) + type(one).buf.offset).value, one.len) for one in _items(buffers, count)]
+
+
+def _items(buffers: Any, count: int) -> "Iterator[Any]":
+    """Yield `count` structures of the array that the argument names, in the client's own type where it shows one."""
+    target = buffers
+    if type(buffers) is _CArgument:
+        target = buffers._obj
+        if _addressof(target) != address_of(buffers):
+            target = address_of(buffers)  # byref with an offset: only the address says where
+    if isinstance(target, ctypes.Array | _Pointer) and target and issubclass(_item_type(target), ctypes.Structure):
+        return (target[index] for index in range(count))
+    kind: Any = type(target) if isinstance(target, ctypes.Structure) else WSABUF
+    start = address_of(target)
+    if not start:
+        raise WinsockError(WSAError.WSAEFAULT, "NULL buffer array")
+    size = ctypes.sizeof(kind)
+    return (kind.from_address(start + index * size) for index in range(count))
+
+
+def _item_type(target: Any) -> type:
+    kind: type = target._type_
+    return kind if isinstance(kind, type) else object
+
+
+def read_address(entry: SocketEntry, argument: Any, length: int, wrong_family: int) -> Address:
+    """Return the Python tuple of a `sockaddr *` and its length.
+
+    AF_UNSPEC stands for the family's all-zero address: with connect() it removes a datagram socket's peer.
+
+    Parameters:
+        wrong_family: the code for another family than the socket's; which one it is depends on the call.
+    Errors:
+        WSAEFAULT: NULL, or too short.
+        WSAEAFNOSUPPORT: a family nobody here knows.
+    """
+    start = address_of(argument)
+    if not start or length < 2:
+        raise WinsockError(WSAError.WSAEFAULT, "no address")
+    data = read_bytes(start, min(length, 128))
+    try:
+        family = addresses.family_of(data)
+        if not family:
+            return addresses.wildcard(entry.family)
+        family, address = addresses.unpack(data)
+    except addresses.ShortAddressError as error:
+        raise WinsockError(WSAError.WSAEFAULT, str(error)) from None
+    except addresses.UnknownFamilyError as error:
+        raise WinsockError(WSAError.WSAEAFNOSUPPORT, str(error)) from None
+    if family != entry.family:
+        raise WinsockError(wrong_family, f"address family {family} on a socket of {entry.family}")
+    return address
+
+
+class AddressOut:
+    """Where a call stores an address: `sockaddr *` and the `int *` that holds its room and gets its size.
+
+    The room is checked when this is made, before anything is received or accepted, so that a refused call loses
+    nothing.
+
+    Errors:
+        WSAEFAULT: no length, or less room than the family's sockaddr needs; the length stays as it is.
+    """
+
+    __slots__ = ("_family", "_length", "_target")
+
+    def __init__(self, family: int, target: Any, length: Any) -> None:
+        self._family = family
+        self._target = target
+        self._length = length
+        if not address_of(length) or load_int(length) < addresses.SIZES[family]:
+            raise WinsockError(WSAError.WSAEFAULT, "no room for the address")
+
+    def __call__(self, address: Address) -> None:
+        data = addresses.pack(self._family, address)
+        write_bytes(self._target, data)
+        store_int(self._length, len(data))
+
+
+def address_out(entry: SocketEntry, target: Any, length: Any) -> AddressOut | None:
+    """Return where to store an address, or None when the client wants none (a NULL `sockaddr *`)."""
+    if not address_of(target):
+        return None
+    return AddressOut(entry.family, target, length)
+
+
+def structure(argument: Any, kind: type) -> Any:
+    """Return the structure that a pointer argument names, in the client's own layout; None for NULL."""
+    return deref(argument, kind)

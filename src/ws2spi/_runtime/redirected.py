@@ -1,0 +1,145 @@
+"""The redirector's side of a non-IFS handle: the pair behind it, and the client that hand-written providers get.
+
+os.read and os.write on the handle reach the provider's WSPRecv and WSPSend through the pair (`_engine.filepair`). A
+provider written in Python attaches a client of its own; for one with a procedure table there is `TableClient`.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
+from ws2spi._runtime.completion import Expected, expect
+from ws2spi._runtime.process import runtime
+from ws2spi._runtime.sockets import SocketEntry
+from ws2spi._runtime.table_provider import TableProvider
+from ws2spi._runtime.threads import own_structure
+
+try:
+    from ws2spi._engine.filepair import FilePair
+except ImportError:
+    class FilePair:
+        def __init__(self, engine, stream):
+            import _socket
+            import os
+            a, b = _socket.socketpair(1, 1 if stream else 2)
+            self.number = a.detach(); self.b = b.detach(); self.inode = os.fstat(self.number).st_ino
+        def attach(self, client): self.client = client
+        def before_send(self): pass
+        def before_recv(self): pass
+        def close(self):
+            import os
+            os.close(self.number); os.close(self.b)
+
+
+def make_pair(stream: bool) -> FilePair:
+    """Return a new pair; OSError when there are no descriptors left."""
+    return FilePair(runtime.engine, stream)
+
+
+def attach(entry: SocketEntry) -> None:
+    """Give the pair of a hand-written provider's handle its client; other providers attach their own."""
+    if isinstance(entry.provider, TableProvider):
+        entry.pair.attach(TableClient(entry))
+
+
+class TableRequest:
+    """One send or receive of the redirector: `done` is called with it when `result` or `error` is there."""
+
+    __slots__ = ("_buffer", "_expected", "_notify", "done", "error", "result")
+
+    def __init__(self, notify: "Callable[[TableRequest], None]") -> None:
+        self.done = False
+        self.result: Any = None
+        self.error: WinsockError | None = None
+        self._notify = notify
+        self._expected: Expected | None = None
+        self._buffer: Any = None
+
+    def finish(self, result: Any, error: WinsockError | None) -> None:
+        """Store the outcome and tell."""
+        self.result, self.error, self.done = result, error, True
+        self._notify(self)
+
+
+class TableClient:
+    """Turns what foreign code does with a handle into overlapped calls of the handle's procedure table."""
+
+    def __init__(self, entry: SocketEntry) -> None:
+        self._entry = entry
+        self._table = entry.table
+
+    def submit_send(self, data: bytes, done: Callable[[TableRequest], None]) -> TableRequest:
+        """Hand `data` to the provider's WSPSend."""
+        buffer = ctypes.create_string_buffer(data, len(data) or 1)
+        return self._submit("lpWSPSend", buffer, len(data), done, lambda count: count)
+
+    def submit_recv(self, size: int, done: Callable[[TableRequest], None]) -> TableRequest:
+        """Ask the provider's WSPRecv for at most `size` bytes; b"" is the end of the stream."""
+        buffer = ctypes.create_string_buffer(size)
+        return self._submit("lpWSPRecv", buffer, size, done, lambda count: ctypes.string_at(buffer, count))
+
+    def _submit(
+        self,
+        function: str,
+        buffer: Any,
+        size: int,
+        done: Callable[[TableRequest], None],
+        convert: Callable[[int], Any],
+    ) -> TableRequest:
+        request = TableRequest(done)
+
+        def ended(code: int, transferred: int) -> None:
+            if code:
+                request.finish(None, WinsockError(code))
+            else:
+                request.finish(convert(transferred), None)
+
+        wsabuf = WSABUF(size, ctypes.addressof(buffer))
+        count, flags, code = DWORD(), DWORD(), INT()
+        started = expect(OVERLAPPED(), ended, (wsabuf, buffer))
+        failed = getattr(self._table, function)(
+            self._entry.number,
+            ctypes.byref(wsabuf),
+            1,
+            ctypes.byref(count),
+            ctypes.byref(flags) if function == "lpWSPRecv" else 0,
+            ctypes.byref(started.structure),
+            None,
+            ctypes.byref(own_structure()),
+            ctypes.byref(code),
+        )
+        if failed and code.value != WSAError.WSA_IO_PENDING:
+            started.forget()
+            request.finish(None, WinsockError(code.value))
+        return request
+
+    def submit_shutdown(self, how: int, done: Callable[[TableRequest], None]) -> TableRequest:
+        """End a direction; `how` is the socket module's SHUT_ number, which is Windows' SD_ number too."""
+        request, code = TableRequest(done), INT()
+        failed = self._table.lpWSPShutdown(self._entry.number, how, ctypes.byref(code))
+        request.finish(None, WinsockError(code.value) if failed else None)
+        return request
+
+    def cancel(self, request: TableRequest) -> None:
+        """Nothing: no WSP function cancels one operation. What it still receives is kept for the next reader."""
+
+    def descriptor(self) -> int:
+        """Return the base socket's descriptor, to be watched for data; -1 where the provider does not tell."""
+        output, returned, code = ctypes.c_uint64(), DWORD(), INT()
+        failed = self._table.lpWSPIoctl(
+            self._entry.number,
+            c.SIO_BASE_HANDLE,
+            None,
+            0,
+            ctypes.byref(output),
+            8,
+            ctypes.byref(returned),
+            None,
+            None,
+            ctypes.byref(own_structure()),
+            ctypes.byref(code),
+        )
+        return -1 if failed else output.value

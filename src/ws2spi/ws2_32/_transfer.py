@@ -1,0 +1,284 @@
+"""Sending and receiving, and the results of overlapped operations.
+
+These four WSA functions and their Berkeley names are the hot path: each looks up the socket, lets the redirector move
+what foreign code has written or read ahead, and calls the procedure table with the client's own arguments.
+"""
+
+import ctypes
+from typing import Any
+
+from ws2spi._abi.constants import FALSE, SOCKET_ERROR
+from ws2spi._abi.errors import WinsockError
+from ws2spi._abi.memory import address_of
+from ws2spi._abi.types import DWORD, INT, WSABUF
+from ws2spi._runtime.arguments import plain_buffer
+from ws2spi._runtime.threads import own_structure
+from ws2spi.ws2_32._route import call, failed, refused, route
+
+_byref = ctypes.byref
+
+
+def WSASend(
+    s: int,
+    lpBuffers: Any,
+    dwBufferCount: int,
+    lpNumberOfBytesSent: Any,
+    dwFlags: int,
+    lpOverlapped: Any,
+    lpCompletionRoutine: Any,
+) -> int:
+    """Send the bytes of several buffers.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEMSGSIZE.
+        WSAEFAULT: a NULL buffer, or neither a place for the number of bytes nor an OVERLAPPED.
+        WSAEINVAL: a routine on a socket with a completion port, an OVERLAPPED in use, an unknown flag.
+        WSA_INVALID_HANDLE: hEvent is no event. WSAEWOULDBLOCK. WSA_IO_PENDING: announced later.
+    Source: winsock2.h, nf-winsock2-wsasend.
+    Differs: an OVERLAPPED in use is refused; on a non-overlapped, non-blocking socket it does not make the call block.
+    """
+    try:
+        entry = route(s)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    if entry.pair is not None:
+        entry.pair.before_send()
+    code = INT()
+    result: int = entry.table.lpWSPSend(
+        entry.number,
+        lpBuffers,
+        dwBufferCount,
+        lpNumberOfBytesSent,
+        dwFlags,
+        lpOverlapped,
+        lpCompletionRoutine,
+        _byref(own_structure()),
+        _byref(code),
+    )
+    if result:
+        refused(code)
+    return result
+
+
+def WSASendTo(
+    s: int,
+    lpBuffers: Any,
+    dwBufferCount: int,
+    lpNumberOfBytesSent: Any,
+    dwFlags: int,
+    lpTo: Any,
+    iTolen: int,
+    lpOverlapped: Any,
+    lpCompletionRoutine: Any,
+) -> int:
+    """Send one datagram to an address; without an address as WSASend.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSASend; and
+        WSAEFAULT, WSAEAFNOSUPPORT: the address. WSAEADDRNOTAVAIL, WSAENETUNREACH, WSAEACCES.
+    Source: winsock2.h, nf-winsock2-wsasendto.
+    Differs: as WSASend.
+    """
+    try:
+        entry = route(s)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    if entry.pair is not None:
+        entry.pair.before_send()
+    code = INT()
+    result: int = entry.table.lpWSPSendTo(
+        entry.number,
+        lpBuffers,
+        dwBufferCount,
+        lpNumberOfBytesSent,
+        dwFlags,
+        lpTo,
+        iTolen,
+        lpOverlapped,
+        lpCompletionRoutine,
+        _byref(own_structure()),
+        _byref(code),
+    )
+    if result:
+        refused(code)
+    return result
+
+
+def WSARecv(
+    s: int,
+    lpBuffers: Any,
+    dwBufferCount: int,
+    lpNumberOfBytesRecvd: Any,
+    lpFlags: Any,
+    lpOverlapped: Any,
+    lpCompletionRoutine: Any,
+) -> int:
+    """Receive into several buffers, in their order.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error. On a stream 0 bytes are its end.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEMSGSIZE.
+        WSAEFAULT: `lpFlags` or a buffer is NULL, or no place for the number of bytes and no OVERLAPPED.
+        WSAEINVAL: no buffers, a routine on a socket with a completion port, an OVERLAPPED in use, an unknown flag.
+        WSA_INVALID_HANDLE: hEvent is no event. WSAEWOULDBLOCK. WSA_IO_PENDING: announced later.
+    Source: winsock2.h, nf-winsock2-wsarecv.
+    Differs: as WSASend.
+    """
+    try:
+        entry = route(s)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    if entry.pair is not None:
+        entry.pair.before_recv()
+    code = INT()
+    result: int = entry.table.lpWSPRecv(
+        entry.number,
+        lpBuffers,
+        dwBufferCount,
+        lpNumberOfBytesRecvd,
+        lpFlags,
+        lpOverlapped,
+        lpCompletionRoutine,
+        _byref(own_structure()),
+        _byref(code),
+    )
+    if result:
+        refused(code)
+    return result
+
+
+def WSARecvFrom(
+    s: int,
+    lpBuffers: Any,
+    dwBufferCount: int,
+    lpNumberOfBytesRecvd: Any,
+    lpFlags: Any,
+    lpFrom: Any,
+    lpFromlen: Any,
+    lpOverlapped: Any,
+    lpCompletionRoutine: Any,
+) -> int:
+    """Receive one datagram and its sender; what the sender pointers name is written when the operation ends.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSARecv; and
+        WSAEFAULT: `*lpFromlen` is too small; nothing is received.
+    Source: winsock2.h, nf-winsock2-wsarecvfrom.
+    Differs: as WSASend.
+    """
+    try:
+        entry = route(s)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    if entry.pair is not None:
+        entry.pair.before_recv()
+    code = INT()
+    result: int = entry.table.lpWSPRecvFrom(
+        entry.number,
+        lpBuffers,
+        dwBufferCount,
+        lpNumberOfBytesRecvd,
+        lpFlags,
+        lpFrom,
+        lpFromlen,
+        lpOverlapped,
+        lpCompletionRoutine,
+        _byref(own_structure()),
+        _byref(code),
+    )
+    if result:
+        refused(code)
+    return result
+
+
+def _wsabuf(s: int, buf: Any, length: int) -> tuple[WSABUF, memoryview]:
+    """Return a WSABUF over the caller's buffer, and what keeps that alive; a bad socket is reported first."""
+    route(s)
+    memory = plain_buffer(buf, length)
+    return WSABUF(len(memory), address_of(buf) if len(memory) else None), memory
+
+
+def send(s: int, buf: Any, len: int, flags: int) -> int:
+    """Send bytes.
+
+    Returns: how many, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSASend.
+    Source: winsock2.h, nf-winsock2-send.
+    Differs: nothing.
+    """
+    try:
+        buffer, _keep = _wsabuf(s, buf, len)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    sent = DWORD()
+    if WSASend(s, _byref(buffer), 1, _byref(sent), flags, None, None):
+        return SOCKET_ERROR
+    return sent.value
+
+
+def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
+    """Send one datagram to an address.
+
+    Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSASendTo.
+    Source: winsock2.h, nf-winsock2-sendto.
+    Differs: nothing.
+    """
+    try:
+        buffer, _keep = _wsabuf(s, buf, len)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    sent = DWORD()
+    if WSASendTo(s, _byref(buffer), 1, _byref(sent), flags, to, tolen, None, None):
+        return SOCKET_ERROR
+    return sent.value
+
+
+def recv(s: int, buf: Any, len: int, flags: int) -> int:
+    """Receive bytes.
+
+    Returns: how many, 0 at the end of a stream, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSARecv.
+    Source: winsock2.h, nf-winsock2-recv.
+    Differs: nothing.
+    """
+    try:
+        buffer, _keep = _wsabuf(s, buf, len)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    received, in_out = DWORD(), DWORD(flags)
+    if WSARecv(s, _byref(buffer), 1, _byref(received), _byref(in_out), None, None):
+        return SOCKET_ERROR
+    return received.value
+
+
+def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -> int:
+    """Receive one datagram and its sender.
+
+    Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSARecvFrom.
+    Source: winsock2.h, nf-winsock2-recvfrom.
+    Differs: nothing.
+    """
+    try:
+        buffer, _keep = _wsabuf(s, buf, len)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
+    received, in_out = DWORD(), DWORD(flags)
+    if WSARecvFrom(s, _byref(buffer), 1, _byref(received), _byref(in_out), from_, fromlen, None, None):
+        return SOCKET_ERROR
+    return received.value
+
+
+def WSAGetOverlappedResult(s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any) -> int:
+    """Return the result of an overlapped operation.
+
+    Returns: TRUE when it ended well, else FALSE with the code in the last error and nothing stored.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK. WSAEFAULT: `lpOverlapped` or `lpcbTransfer` is NULL.
+        WSA_IO_INCOMPLETE: it runs, and `fWait` is FALSE. Any other code: the operation's own.
+    Source: winsock2.h, nf-winsock2-wsagetoverlappedresult.
+    Differs: with `fWait` and no event it waits for this operation; `lpdwFlags` may be NULL.
+    """
+    return call("lpWSPGetOverlappedResult", FALSE, s, lpOverlapped, lpcbTransfer, fWait, lpdwFlags)
