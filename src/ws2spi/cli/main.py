@@ -67,8 +67,8 @@ def build_parser(only: str | None = None) -> Parser:
     for name, (module, _) in SUBCOMMANDS.items():
         if only in (None, name):
             import_module(f"ws2spi.cli.{module}").add_parser(subparsers)
-    if "run" in subparsers.choices:
-        subparsers.choices["run"].failure = _FAILED
+    if only == "run":  # whether argparse refuses in the whole parser or in the subcommand's
+        parser.failure = subparsers.choices["run"].failure = _FAILED
     return parser
 
 
