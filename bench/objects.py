@@ -112,8 +112,8 @@ def _handles(stack: ExitStack, quick: bool) -> Iterator[Line]:
     if ws2_32.WSAStartup(0x0202, ctypes.byref(data)):
         raise Unavailable("WSAStartup failed")
     stack.callback(ws2_32.WSACleanup)
-    error = ctypes.c_int()
-    to_error = ctypes.byref(error)
+    code = ctypes.c_int()
+    to_error = ctypes.byref(code)
     entry = 1001  # TCP/IP among the built-in entries
 
     def create_and_close() -> None:
@@ -252,7 +252,7 @@ def _echo(stack: ExitStack, quick: bool) -> Iterator[Line]:
     }
     limits = [Limit(1.5, "blocking, bare")]
     with suppress(ImportError):
-        import uvloop
+        import uvloop  # type: ignore[import-not-found, unused-ignore]
 
         cases["uvloop streams"] = _loop_echo(stack, uvloop.new_event_loop(), server(), times)
         limits.append(Limit(1, "uvloop streams"))

@@ -61,7 +61,7 @@ def build(stack: ExitStack) -> str:
 
 
 def background(stack: ExitStack, *command: str, **options: object) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
+    process: subprocess.Popen[str] = subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload]
     stack.callback(process.wait)
     stack.callback(process.kill)
     return process

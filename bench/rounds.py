@@ -107,9 +107,8 @@ def run(groups: dict[str, Group], quick: bool) -> int:
                         missed.append(line.work)
             except Unavailable as reason:
                 print(f"\n{name}: left out: {reason}")
-    print(
-        f"\n{time.monotonic() - began:.0f} s; {f'missed: {len(missed)}' if missed else 'every budget that was judged is met'}"
-    )
+    verdict = f"missed: {len(missed)}" if missed else "every budget that was judged is met"
+    print(f"\n{time.monotonic() - began:.0f} s; {verdict}")
     for work in missed:
         print(f"  missed: {work}")
     return len(missed)
