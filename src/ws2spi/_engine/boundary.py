@@ -178,7 +178,6 @@ class Edge:
 
     __slots__ = (
         "_connection",
-        "_ended",
         "_layer",
         "_receiving",
         "_recv",
@@ -194,12 +193,11 @@ class Edge:
         self._layer = layer
         self._view = view = connection.view(index)
         opens = isinstance(view.below, CountingBelow)
-        self._send: Call = partial(self._or_pass, "send") if opens else partial(layer.send, view)
-        self._recv: Call = partial(self._or_pass, "recv") if opens else partial(layer.recv, view)
+        self._send: Call = self._send_or_pass if opens else layer.send
+        self._recv: Call = self._recv_or_pass if opens else layer.recv
         self._sending = Turn()
         self._receiving = Turn()
-        self._surplus = b""
-        self._ended = False
+        self._surplus: bytes | None = None  # what `recv` gave too much; b"" once it has given the end
 
     def call(self, method: str) -> Call:
         """The way in for `method`."""
@@ -215,17 +213,20 @@ class Edge:
         turn.taken = True
         try:
             if len(data) <= PIECE:
-                await self._send(bytes(data))
+                await self._send(self._view, data if type(data) is bytes else bytes(data))
             else:
-                view = memoryview(data)
-                for start in range(0, len(view), PIECE):
-                    await self._send(bytes(view[start : start + PIECE]))
+                pieces = memoryview(data)
+                for start in range(0, len(pieces), PIECE):
+                    await self._send(self._view, bytes(pieces[start : start + PIECE]))
         except WinsockError:
             raise
         except Exception as error:
             raise self._blame("send", error) from error
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     async def recv(self, size: int) -> bytes:
         turn = self._receiving
@@ -233,27 +234,26 @@ class Edge:
             await turn.join(self._connection)
         turn.taken = True
         try:
-            if self._surplus:
-                data = self._surplus
-            elif self._ended:
-                return b""
-            else:
-                data = await self._recv(size)
+            data = self._surplus
+            if data is None:
+                data = await self._recv(self._view, size)
                 if type(data) is not bytes:
                     data = self._as_bytes(data)
-            if len(data) > size:
-                self._surplus = data[size:]
-                return data[:size]
-            self._surplus = b""
-            if not data:
-                self._ended = True
-            return data
+            if 0 < len(data) <= size:
+                self._surplus = None
+                return data
+            # Too much is kept; nothing at all is the end, and kept for good.
+            self._surplus = data[size:]
+            return data[:size]
         except WinsockError:
             raise
         except Exception as error:
             raise self._blame("recv", error) from error
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     async def send_to(self, data: Any, address: Any) -> None:
         turn = self._sending
@@ -310,6 +310,12 @@ class Edge:
                 f"layer {self._name!r} failed in {method}: {describe(error)}; passed through (on_error=open)"
             )
         return await getattr(below, method)(*arguments)
+
+    async def _send_or_pass(self, view: View, data: bytes) -> None:
+        await self._or_pass("send", data)
+
+    async def _recv_or_pass(self, view: View, size: int) -> Any:
+        return await self._or_pass("recv", size)
 
     def _as_bytes(self, data: Any) -> bytes:
         if isinstance(data, (bytes, bytearray, memoryview)):

@@ -51,10 +51,10 @@ class Connection(Receiving, Sending):
         stream = transport.stream
         self.raw_send = plan.answers(-1, "send" if stream else "send_to") is None
         self.raw_recv = plan.answers(-1, "recv" if stream else "recv_from") is None
+        self._connecting = False
         self._init_sending(self.path(-1, "send" if stream else "send_to"))
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
         self._controls: list[Task] = []
-        self._connecting = False
         self._failure: str | None = None
         self.closing = False
         self.closed = False
@@ -76,6 +76,7 @@ class Connection(Receiving, Sending):
 
     def _queue_connect(self, address: Address, request: Request) -> None:
         self._connecting = True
+        self._reconsider()
         self._enqueue(Task(self, Role.CONNECT, partial(self.path(-1, "connect"), address), request))
 
     def shutdown(self, how: int, timeout: float | None = None) -> None:
@@ -126,6 +127,7 @@ class Connection(Receiving, Sending):
     def _become_listener(self) -> None:
         if not self._accepting:
             self._accepting = True
+            self._reconsider()
             self._produce = self._accept
             self._inbox = ItemInbox()
             self.raw_recv = self.plan.answers(-1, "accept") is None
@@ -172,6 +174,7 @@ class Connection(Receiving, Sending):
             self._sends.remove(task)
         if task.role is Role.CONNECT:
             self._connecting = any(other.role is Role.CONNECT for other in self._sends)
+            self._reconsider()
             self._feed()
         if self._sends:
             self.mailbox.steps.append((self._begin_next, ()))
@@ -255,6 +258,7 @@ class Connection(Receiving, Sending):
             return
         if reason is not None:
             self._recv_error = self._recv_error or reason
+            self._reconsider()
             self._send_error = self._send_error or reason
         self.transport.make_abortive()
         for task in list(self._sends):
@@ -268,6 +272,7 @@ class Connection(Receiving, Sending):
         self._receives.clear()
         self._watchers.clear()
         self._recv_error = self._recv_error or aborted()
+        self._reconsider()
         pump = self._pump
         if pump is not None:
             self._cancel(pump)
@@ -342,6 +347,7 @@ class Connection(Receiving, Sending):
         if self.closed:
             return
         self._recv_error = self._send_error = seen
+        self._reconsider()
         self._inbox.clear()
         try:
             self.transport.disconnect()

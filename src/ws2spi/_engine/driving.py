@@ -198,7 +198,8 @@ class Driving:
             finally:
                 mailbox.holder = 0
                 mailbox.lock.release()
-                mailbox.drain()
+                if mailbox.steps or mailbox.announcements:
+                    mailbox.drain()
         self._refuse_reentry()
         request = Request(threads.current())
         mailbox.post(self._answer_inside, request, call, arguments)

@@ -154,10 +154,10 @@ class Engine:
 
     def _run(self, running: threading.Event | None) -> None:
         loop = threads.current()
-        loop_descriptor = loop.descriptor
         self._loop = loop
         self._stopping = False
         was = loop.begin_park()
+        loop_descriptor = loop.wake_descriptor
         self._epoll.register(loop_descriptor, select.EPOLLIN)
         if running is not None:
             running.set()

@@ -16,14 +16,14 @@ Step = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 class Mailbox:
-    __slots__ = ("_announcements", "_announcing", "holder", "lock", "steps")
+    __slots__ = ("_announcing", "announcements", "holder", "lock", "steps")
 
     def __init__(self) -> None:
         self.lock = _thread.allocate_lock()
         self.steps: deque[Step] = deque()
         self.holder = 0  # ident of the thread inside, 0 when free
         self._announcing = _thread.allocate_lock()
-        self._announcements: deque[Step] = deque()
+        self.announcements: deque[Step] = deque()
 
     def post(self, step: Callable[..., object], *arguments: Any) -> None:
         """Run `step(*arguments)` inside: now, if nobody is there, else as soon as whoever is there gets to it."""
@@ -32,10 +32,10 @@ class Mailbox:
 
     def later(self, step: Callable[..., object], *arguments: Any) -> None:
         """From inside: run `step(*arguments)` once the mailbox is free."""
-        self._announcements.append((step, arguments))
+        self.announcements.append((step, arguments))
 
     def drain(self) -> None:
-        """Run what is there. To be called after every release of `lock`."""
+        """Run what is there. To be called after every release of `lock`, unless nothing is there."""
         steps = self.steps
         # A step posted after the inner loop saw the queue empty and before the release finds the lock taken; the outer
         # test, after the release, picks it up.
@@ -48,11 +48,11 @@ class Mailbox:
             finally:
                 self.holder = 0
                 self.lock.release()
-        if self._announcements:
+        if self.announcements:
             self._announce()
 
     def _announce(self) -> None:
-        queue = self._announcements
+        queue = self.announcements
         while queue and self._announcing.acquire(False):
             try:
                 while queue:

@@ -16,7 +16,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
 from ws2spi._engine.driving import FATAL, Driving, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
-from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task
+from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want
 from ws2spi._engine.transport import MAX_DATAGRAM
 from ws2spi._executive import threads
 
@@ -37,6 +37,7 @@ class Receiving(Driving):
         self._pump_for: Receive | None = None  # the request that a raw pump was started for
         self._ended = False  # the stream below is at its end
         self._recv_error: WinsockError | None = None
+        self._reconsider()
 
     def recv(self, size: int, timeout: float | None = None, *, peek: bool = False) -> Any:
         """Block until something is there: bytes (b"" at the end), (datagram, sender), or an accepted connection.
@@ -45,17 +46,31 @@ class Receiving(Driving):
         layer.
         """
         mailbox = self.mailbox
-        if not peek and not mailbox.steps and not self._receives and mailbox.lock.acquire(False):
-            # Nobody is here and nobody waits: run the pump's first step on the spot, without request or task.
+        if not peek and not mailbox.steps and mailbox.lock.acquire(False):
+            # Nobody is here: run the pump's first step on the spot, without a request or a task.
             try:
                 mailbox.holder = get_ident()
-                request = self._recv_at_once(size)
-                if type(request) is not Receive:
-                    return request
+                if self._straight and self._pump is None and not self._receives and not self._inbox and size:
+                    coroutine = cast(Any, self._produce(size))
+                    try:
+                        want = coroutine.send(None)
+                    except StopIteration as stop:
+                        data = stop.value
+                        if not data and not self.raw_recv:
+                            self._end()
+                        return data
+                    except WinsockError as error:
+                        self._note_recv_error(error)
+                        raise
+                    request = self._adopt(coroutine, want, size)
+                else:
+                    request = Receive(size, threads.current())
+                    self._ask(request)
             finally:
                 mailbox.holder = 0
                 mailbox.lock.release()
-                mailbox.drain()
+                if mailbox.steps or mailbox.announcements:
+                    mailbox.drain()
         else:
             self._refuse_reentry()
             request = Receive(size, threads.current(), peek=peek)
@@ -63,37 +78,12 @@ class Receiving(Driving):
         self.engine.block(self, request, timeout)
         return request.value()
 
-    def _recv_at_once(self, size: int) -> Any:
-        """In the mailbox: the data, or a Receive whose pump is parked and owned by this thread."""
-        stream = type(self._inbox) is ByteInbox
-        if (
-            self._receives
-            or self._pump is not None
-            or self._connecting
-            or self._ended
-            or self._recv_error is not None
-            or len(self._inbox)
-            or not stream
-            or not size
-        ):
-            request = Receive(size, threads.current())
-            self._ask(request)
-            return request
-        coroutine = self._produce(size)
-        try:
-            want = coroutine.send(None)  # type: ignore[attr-defined]
-        except StopIteration as stop:
-            data = stop.value
-            if not data and not self.raw_recv:
-                self._ended = True
-            return data
-        except WinsockError as error:
-            self._note_recv_error(error)
-            raise
+    def _adopt(self, coroutine: Any, want: Want, size: int) -> Receive:
+        """In the mailbox: a receive that was begun without a request must wait after all."""
         request = Receive(size, threads.current())
         self._receives.append(request)
         task = Task(self, Role.PUMP, None, request)
-        task.coroutine = coroutine  # type: ignore[assignment]
+        task.coroutine = coroutine
         self._pump, self._pump_for = task, request
         self._parked(task, want)
         return request
@@ -116,8 +106,8 @@ class Receiving(Driving):
                 return self._raw(self.transport.recv_now, size, peek)
             return self._try_raw_item(peek)
         self.start_pump_unasked()
-        if len(self._inbox):
-            return self._inbox.peek(size) if peek else self._inbox.take(size)
+        if self._inbox:
+            return self._inbox.peek(size) if peek else self._inbox.get(size)
         if self._recv_error is not None:
             raise self._recv_error
         if self._ended:
@@ -147,6 +137,19 @@ class Receiving(Driving):
     def _note_recv_error(self, error: WinsockError) -> None:
         if error.code in FATAL and self.transport.stream:
             self._recv_error = self._recv_error or error
+            self._reconsider()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        """A receive may go straight to the top layer while the stream is simply open."""
+        self._straight = (
+            self.transport.stream
+            and not (self._accepting or self._connecting or self._ended)
+            and self._recv_error is None
+        )
 
     def available(self) -> int:
         """Bytes that a receive would find now (FIONREAD)."""
@@ -156,7 +159,7 @@ class Receiving(Driving):
         if self.raw_recv:
             return self.transport.pending_bytes()
         self.start_pump_unasked()
-        return self._inbox.bytes()
+        return self._inbox.total()
 
     def readable(self) -> bool:
         """Whether a receive would not block now: something in the inbox, the end, or an error."""
@@ -168,7 +171,7 @@ class Receiving(Driving):
         if self.raw_recv:
             return self.transport.ready(Kind.READ)
         self.start_pump_unasked()
-        return bool(len(self._inbox)) or self._ended
+        return bool(self._inbox) or self._ended
 
     def wait_readable(self, timeout: float | None = None) -> bool:
         """Block until `readable`, at most `timeout` seconds. Returns whether it is."""
@@ -197,11 +200,11 @@ class Receiving(Driving):
         queue, inbox = self._receives, self._inbox
         while queue:
             request = queue[0]
-            if len(inbox):
+            if inbox:
                 if not request.size and type(inbox) is ByteInbox:
                     request.result = b""
                 else:
-                    request.result = inbox.peek(request.size) if request.peek else inbox.take(request.size)
+                    request.result = inbox.peek(request.size) if request.peek else inbox.get(request.size)
             elif self._recv_error is not None:
                 request.error = self._recv_error
             elif self._ended:
@@ -210,7 +213,7 @@ class Receiving(Driving):
                 break
             queue.popleft()
             self._complete(request)
-        if len(inbox) or self._ended or self._recv_error is not None:
+        if inbox or self._ended or self._recv_error is not None:
             watchers, self._watchers = self._watchers, []
             for watcher in watchers:
                 self._complete(watcher)
@@ -230,7 +233,7 @@ class Receiving(Driving):
         """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
         if self.raw_recv or self._pump is not None or self._connecting:
             return
-        if not (len(self._inbox) or self._ended or self._recv_error is not None or self.closing):
+        if not (self._inbox or self._ended or self._recv_error is not None or self.closing):
             self._start_pump()
 
     def _start_pump(self) -> None:
@@ -269,7 +272,7 @@ class Receiving(Driving):
         elif not isinstance(data, bytes) or data:
             self._inbox.put(data)
         else:
-            self._ended = True
+            self._end()
         # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
         self.mailbox.steps.append((self._feed, ()))
 

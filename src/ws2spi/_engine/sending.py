@@ -56,7 +56,8 @@ class Sending(Driving):
             finally:
                 mailbox.holder = 0
                 mailbox.lock.release()
-                mailbox.drain()
+                if mailbox.steps or mailbox.announcements:
+                    mailbox.drain()
         else:
             self._refuse_reentry()
             request = Request(threads.current())

@@ -137,6 +137,18 @@ class Thread(Waitable):
             except BlockingIOError:  # the counter is full: it is awake enough
                 pass
 
+    @property
+    def wake_descriptor(self) -> int:
+        """For a loop that sleeps in its own epoll instead of `park`: readable once woken. Valid after `begin_park`."""
+        return self._eventfd
+
+    def swallow(self) -> None:
+        """Take the wake token, as `park` does."""
+        try:
+            os.eventfd_read(self._eventfd)
+        except BlockingIOError:
+            pass
+
     def _open_eventfd(self) -> None:
         # An interrupt may do the same in the middle: the one who comes second closes its own.
         made = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -172,11 +184,13 @@ class Thread(Waitable):
     # Birth and end
 
     def _begin(self) -> None:
-        self.ident = get_ident()
         self.native_id = get_native_id()
+        self.ident = get_ident()
+        _by_native_id[self.native_id] = self
 
     def _end(self) -> None:
         self.ended = True
+        _by_native_id.pop(self.native_id, None)
         self.pending.clear()
         port = self.port
         if port is not None:
@@ -203,6 +217,12 @@ class _Life:
 
 
 _local = threading.local()
+_by_native_id: dict[int, Thread] = {}  # {the kernel's thread id: a living thread that has entered here}
+
+
+def by_native_id(native_id: int) -> Thread | None:
+    """The living thread with this id, if it has ever asked for its own object."""
+    return _by_native_id.get(native_id)
 
 
 def current() -> Thread:
@@ -226,6 +246,7 @@ def adopt(thread: Thread) -> Thread:
 def _forget_after_fork() -> None:
     # The child shares the parent's eventfds: its one thread gets an object of its own.
     _local.__dict__.clear()
+    _by_native_id.clear()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
