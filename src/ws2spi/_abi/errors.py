@@ -320,6 +320,11 @@ class WinsockError(OSError):
         self.detail = detail
         super().__init__(errno_from_wsa(code) if errno is None else errno, detail or name_of(code))
 
+    @property
+    def winerror(self) -> int:
+        """The code under the name OSError has for it on Windows."""
+        return int(self.code)
+
     @classmethod
     def from_errno(cls, errno: int, detail: str = "") -> "WinsockError":
         """The error for a Linux errno, through the one table; the errno itself stays in `.errno`."""

@@ -136,7 +136,7 @@ def store_pointer(arg: Any, target: Any) -> bool:
     Where the client passed a reference to a pointer object, it is set through `.contents`, so that the pointer keeps
     `target` alive as if the client had written it.
     """
-    address = address_of(arg)
+    address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
     if not address:
         return False
     place = arg._obj if type(arg) is _CArgument else arg.contents if isinstance(arg, _Pointer) else arg  # type: ignore[attr-defined]
