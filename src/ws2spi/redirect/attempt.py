@@ -42,6 +42,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_bound_host",
         "_bound_port",
         "_calls",
         "_connection",
@@ -79,6 +80,7 @@ class Attempt:
         self._stone: Stone | None = None
         self._local: Address = ()
         self._bound_port = 0
+        self._bound_host = ""
         self._transport: BorrowedTransport | OwnTransport | None = None
         self._connection: Connection | None = None
         self._result: int | None = None  # 0 or an errno, once the layers have said it
@@ -187,13 +189,17 @@ class Attempt:
     def _hold(self, sock: socket.socket) -> int:
         """Bring the program's socket into SYN_SENT. Returns 0, or the errno with which the kernel refuses."""
         failed = self._desk.failures.pop(self._cookie)
-        self._bound_port = sock.getsockname()[1]
+        before = sock.getsockname()
         stone = self._desk.stones.for_socket(sock.family, self._mapped)
         refusal = stone.hold(sock, self._mapped)
         if refusal != errno.EINPROGRESS:
             return failed or refusal  # an earlier attempt has failed, and the program asks by a second connect
         self._stone = stone
-        self._local = sock.getsockname()
+        self._local = local = sock.getsockname()
+        # A port that stays was bound by the program. (One that the kernel chose for an attempt that failed is still
+        # told, but a new one is chosen.) An address can be bound without a port.
+        self._bound_port = local[1] if before[1] == local[1] else 0
+        self._bound_host = before[0] if before[1] in (0, local[1]) and before[0] not in _ANY else ""
         self._inode = os.fstat(sock.fileno()).st_ino
         return 0
 
@@ -202,8 +208,8 @@ class Attempt:
         six = ":" in self._peer[0]
         try:
             lower = make_lower(socket.AF_INET6 if six else socket.AF_INET)
-            if self._bound_port:
-                host = unmapped(self._local)[0]
+            if self._bound_host:
+                host = unmapped((self._bound_host, 0))[0]
                 if (":" in host) == six:
                     lower.bind((host, 0))
         except OSError:
@@ -335,30 +341,32 @@ class Attempt:
             sock: socket.socket | None = self._transport.sock
         else:
             sock = self._recover()
-        if first is not None or self._calls:
+        if self._calls or (first is not None and not self._kernel_was_asked()):
             if sock is not None:
                 clear(sock)
             self._finish_calls(first, error, None, error)
         else:
             self._fail_quietly(sock, error)
+            if first is not None:
+                self._desk.answer(first.id, first.tid, self._cookie, errno.EINPROGRESS)
         if sock is not None and not self._borrowed():
             sock.close()
         self._sock = None
         self._connection.close()
+
+    def _kernel_was_asked(self) -> bool:
+        """Whether the program's own socket has begun to connect, so that EINPROGRESS is what its call returns."""
+        return isinstance(self._transport, BorrowedTransport) and self._transport.answer == errno.EINPROGRESS
 
     def _fail_quietly(self, sock: socket.socket | None, error: int) -> None:
         """Nobody waits in a call: the socket itself must say it."""
         del self._desk.attempts[self._cookie]
         if sock is None:
             return
-        if self._stone is not None:
+        if not (isinstance(self._transport, BorrowedTransport) and self._transport.told):
             self._desk.failures.put(self._cookie, error)
-            self._stone.refuse(sock, self._mapped)
-        elif isinstance(self._transport, BorrowedTransport):
-            if not self._transport.error:  # the kernel has connected, and then a layer has failed
-                disconnect(sock)
-            if not self._transport.told:
-                self._desk.failures.put(self._cookie, error)
+        # Of the kernel's own failure there is no sign left after the layers have heard of it; so it fails once more.
+        self._desk.stones.for_socket(sock.family, self._mapped).refuse(sock, self._mapped)
 
     def _finish_calls(self, first: Held | None, error: int, sock: socket.socket | None, nowait: int) -> None:
         """Answer all calls that wait, and `first`, which got `nowait` if it does not wait."""

@@ -147,14 +147,14 @@ def _sockets(watched: _Watched) -> Check:
         if error.errno == errno.EBADF:  # the child has no such descriptor, but we might have had it
             return Check("", True)
         if error.errno == errno.ENOSYS:
-            return Check("", False, error.strerror, "Linux 5.6 or newer is needed")
+            return Check("", False, os.strerror(errno.ENOSYS), "Linux 5.6 or newer is needed")
         scope = _yama()
         advice = (
             f"kernel.yama.ptrace_scope is {scope}: set it to 1, or run as root"
             if scope > 1
             else _DOCKER.format("pidfd_getfd and process_vm_readv")
         )
-        return Check("", False, error.strerror, advice)
+        return Check("", False, os.strerror(error.errno or 0), advice)
     return Check("", True)
 
 
@@ -207,7 +207,7 @@ def _simultaneous_open(family: int) -> Check:
     except OSError as error:
         if family == socket.AF_INET6:
             return Check("", True, "there is no IPv6 on the loopback")
-        return Check("", False, error.strerror, "the loopback interface must be up: ip link set lo up")
+        return Check("", False, os.strerror(error.errno or 0), "the loopback interface must be up: ip link set lo up")
     try:
         if stone.works():
             return Check("", True)

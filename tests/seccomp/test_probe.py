@@ -1,0 +1,70 @@
+"""What a program sees of its sockets is what it sees natively, under every kind of stack."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Server, own, run, tell_and_echo
+
+PROBE = Path(__file__).with_name("probe.py")
+STACKS = {
+    "empty": [],
+    "control": [own("Control")],
+    "late": [own("Late")],
+    "bytes": [own("Bytes")],
+    "late-bytes": [own("Late"), own("Bytes")],
+}
+SCENARIOS = [
+    "connected_blocking",
+    "connected_nonblocking",
+    "connected_edge_triggered",
+    "refused_blocking",
+    "refused_nonblocking",
+    "refused_asked_by_connect",
+    "refused_many",
+    "disconnect",
+    "bad_arguments",
+    "bad_name_arguments",
+    "unconnected_names",
+    "half_close",
+    "reset_by_server",
+    "closed_by_server",
+    "bound",
+    "any_address",
+    "unreachable",
+    "other_thread",
+    "forked",
+    "moved",
+    "datagrams",
+    "local_sockets",
+]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_program_sees_what_it_sees_natively(
+    scenario: str, host: str, server: Callable[..., Server], closed_port: int
+) -> None:
+    echo = server(tell_and_echo, host)
+    argv = [sys.executable, PROBE, scenario, host, echo.port, closed_port]
+    native = run(None, argv)
+    assert native.returncode == 0, native.stderr
+    for name, layers in STACKS.items():
+        if name.startswith("late") and scenario == "unreachable":
+            continue  # the kernel says it in connect itself, and a layer that thinks first is asked too late for that
+        layered = run(layers, argv)
+        assert (layered.stderr, layered.returncode) == ("", 0), name
+        assert layered.stdout == native.stdout, name
+
+
+def test_ipv6_socket_to_an_ipv4_host_sees_what_it_sees_natively(
+    server: Callable[..., Server], closed_port: int
+) -> None:
+    echo = server(tell_and_echo)
+    argv = [sys.executable, PROBE, "mapped", "127.0.0.1", echo.port, closed_port]
+    native = run(None, argv)
+    assert native.returncode == 0, native.stderr
+    for name, layers in STACKS.items():
+        layered = run(layers, argv)
+        assert (layered.stdout, layered.stderr, layered.returncode) == (native.stdout, "", 0), name
