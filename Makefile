@@ -47,8 +47,11 @@ clean:
 	find src tests scripts bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The two states of the virtual environment are stamps, so that a second `make` starts at once.
+# Byte code is written at once, because some surroundings forbid Python to write it later, and `ws2spi run` must start fast.
 venv: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q src
 dev: $(VENV)/.installed-dev
+	@$(BIN)/python -m compileall -q src
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -62,7 +62,11 @@ def build_parser(only: str | None = None) -> Parser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     subparsers = parser.add_subparsers(
-        title="subcommands", metavar="SUBCOMMAND", dest="subcommand", parser_class=Parser
+        prog="ws2spi",  # known, so that argparse need not make a formatter (and import shutil) to find it out
+        title="subcommands",
+        metavar="SUBCOMMAND",
+        dest="subcommand",
+        parser_class=Parser,
     )
     for name, (module, _) in SUBCOMMANDS.items():
         if only in (None, name):

@@ -12,10 +12,10 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ws2spi._abi.errors import WinsockError
+from ws2spi.layers.options import File
 from ws2spi.providers.layer import Layer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Log(Layer):
     """
 
     def __init__(
-        self, *, format: Literal["text", "json"] = "text", file: Path | None = None, queue: int = 10_000
+        self, *, format: Literal["text", "json"] = "text", file: File | None = None, queue: int = 10_000
     ) -> None:
         if queue < 1:
             raise ValueError(f"option 'queue': {queue} is not above zero")

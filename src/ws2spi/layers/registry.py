@@ -8,11 +8,10 @@ for: `ws2spi run` passes through this module before the program starts.
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_origin
 
-from ws2spi.layers.options import Duration, Rate, Size
+from ws2spi.layers.options import Duration, File, Rate, Size
 from ws2spi.providers.layer import Layer
 
 # {name: (module under ws2spi.layers, class)}, as `ws2spi layers` lists them. A table and not a search, so that a
@@ -171,7 +170,7 @@ def _load(path: str, shown: str) -> ModuleType:
         raise LayerSpecError(f"{shown}: there is no such file")
     import importlib.util
 
-    name = f"_ws2spi_layer_{len(_loaded)}_{Path(real).stem}"
+    name = f"_ws2spi_layer_{len(_loaded)}_{os.path.basename(real).removesuffix('.py')}"
     spec = importlib.util.spec_from_file_location(name, real)
     if spec is None or spec.loader is None:
         raise LayerSpecError(f"{shown}: is not a Python file (its name must end in .py)")
@@ -259,6 +258,10 @@ def _option(layer: str, name: str, annotation: Any, has_default: bool, default: 
     if get_origin(annotation) is Literal:
         words = tuple(str(word) for word in annotation.__args__)
         return Option(name, "|".join(words), " or ".join(words), default, not has_default, text, _chooser(words), False)
+    if annotation not in _CONVERTERS and getattr(annotation, "__module__", "") == "pathlib":
+        return Option(
+            name, "FILE", File.allowed, default, not has_default, text, lambda value: annotation(File(value)), False
+        )
     if annotation not in _CONVERTERS:
         raise LayerSpecError(
             f"{layer}: option {name!r} has the type {annotation!r}, which cannot be typed on a command line; "
@@ -297,18 +300,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _path(value: Any) -> Path:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return Path(value).expanduser()
-
-
 # {type of the parameter: (word for a list, what is allowed, conversion)}
 _CONVERTERS: dict[Any, tuple[str, str, Callable[[Any], Any]]] = {
     Rate: ("RATE", Rate.allowed, Rate),
     Size: ("SIZE", Size.allowed, Size),
     Duration: ("DURATION", Duration.allowed, Duration),
-    Path: ("FILE", "the path of a file", _path),
+    File: ("FILE", File.allowed, File),
     bool: ("yes|no", "yes or no", _bool),
     int: ("NUMBER", "a whole number", _whole),
     float: ("NUMBER", "a number", _number),
@@ -381,7 +378,7 @@ def _convert(layer: str, option: Option, value: Any) -> Any:
         # Our own types say what is wrong and what is allowed; of the others we say what is allowed.
         detail = (
             str(error)
-            if option.convert in (Rate, Size, Duration) and isinstance(error, ValueError)
+            if option.convert in (Rate, Size, Duration, File) and isinstance(error, ValueError)
             else f"{value!r} is not {option.allowed}"
         )
         raise LayerSpecError(f"{layer}: option {option.name!r}: {detail}") from None

@@ -18,6 +18,7 @@ import pytest
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi.layers import log as module
 from ws2spi.layers.log import Log, Writer
+from ws2spi.layers.options import File
 
 REFUSED = WinsockError(WSAError.WSAECONNREFUSED, "nobody there")
 
@@ -101,7 +102,7 @@ def session(layer: Log, conn: Conn) -> None:
 
 
 def test_text_tells_begin_end_bytes_and_durations(target: Path) -> None:
-    session(Log(file=target), Conn(origin=SimpleNamespace(pid=42, command="curl")))
+    session(Log(file=File(str(target))), Conn(origin=SimpleNamespace(pid=42, command="curl")))
     first, last = target.read_text().splitlines()
     clock = r"\d\d:\d\d:\d\d\.\d\d\d "
     assert re.fullmatch(clock + r"#1 curl\[42\] connect 127\.0\.0\.1:80 in 250\.0 ms from 127\.0\.0\.1:40000", first)
@@ -109,7 +110,7 @@ def test_text_tells_begin_end_bytes_and_durations(target: Path) -> None:
 
 
 def test_json_is_one_object_in_a_line(target: Path) -> None:
-    session(Log(format="json", file=target), Conn(origin=SimpleNamespace(pid=42, command="curl")))
+    session(Log(format="json", file=File(str(target))), Conn(origin=SimpleNamespace(pid=42, command="curl")))
     first, last = map(json.loads, target.read_text().splitlines())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("time"))
     assert first == {
@@ -125,7 +126,7 @@ def test_json_is_one_object_in_a_line(target: Path) -> None:
 
 
 def test_refused_connect_is_told_once(target: Path) -> None:
-    layer, conn = Log(file=target), Conn(failing=("connect",))
+    layer, conn = Log(file=File(str(target))), Conn(failing=("connect",))
     fails(layer.connect(conn, ("::1", 80)))
     run(layer.close(conn))
     layer.finish()
@@ -135,7 +136,7 @@ def test_refused_connect_is_told_once(target: Path) -> None:
 
 @pytest.mark.parametrize("method", ["accept", "send", "recv", "send_to", "recv_from"])
 def test_error_is_told_and_passed_on(target: Path, method: str) -> None:
-    layer, conn = Log(format="json", file=target), Conn(failing=(method,))
+    layer, conn = Log(format="json", file=File(str(target))), Conn(failing=(method,))
     arguments: dict[str, tuple[Any, ...]] = {"accept": (), "send_to": (b"x", None), "send": (b"x",)}
     fails(getattr(layer, method)(conn, *arguments.get(method, (9,))))
     layer.finish()
@@ -145,7 +146,7 @@ def test_error_is_told_and_passed_on(target: Path, method: str) -> None:
 
 
 def test_accepted_connection_has_its_own_lines(target: Path) -> None:
-    layer = Log(file=target)
+    layer = Log(file=File(str(target)))
     accepted = run(layer.accept(Conn()))
     run(layer.close(accepted))
     layer.finish()
@@ -155,7 +156,7 @@ def test_accepted_connection_has_its_own_lines(target: Path) -> None:
 
 
 def test_datagrams_are_counted(target: Path) -> None:
-    layer, conn = Log(format="json", file=target), Conn()
+    layer, conn = Log(format="json", file=File(str(target))), Conn()
     run(layer.connect(conn, ("127.0.0.1", 80)))
     run(layer.send_to(conn, b"four", None))
     run(layer.recv_from(conn, 100))
@@ -166,7 +167,7 @@ def test_datagrams_are_counted(target: Path) -> None:
 
 
 def test_close_that_fails_is_still_told(target: Path) -> None:
-    layer, conn = Log(file=target), Conn(failing=("close", "getsockname"))
+    layer, conn = Log(file=File(str(target))), Conn(failing=("close", "getsockname"))
     run(layer.connect(conn, ("127.0.0.1", 80)))
     fails(layer.close(conn))
     layer.finish()
@@ -175,12 +176,12 @@ def test_close_that_fails_is_still_told(target: Path) -> None:
 
 def test_file_is_appended_to(target: Path) -> None:
     target.write_text("before\n")
-    session(Log(file=target), Conn())
+    session(Log(file=File(str(target))), Conn())
     assert target.read_text().startswith("before\n")
 
 
 def test_command_cannot_steer_the_terminal(target: Path) -> None:
-    session(Log(file=target), Conn(origin=SimpleNamespace(pid=1, command="a\x1b[2Jb\nc")))
+    session(Log(file=File(str(target))), Conn(origin=SimpleNamespace(pid=1, command="a\x1b[2Jb\nc")))
     assert "a?[2Jb?c[1]" in target.read_text()
     assert len(target.read_text().splitlines()) == 2
 
@@ -238,7 +239,7 @@ def test_reader_who_has_gone_is_no_error() -> None:
 
 
 def test_layer_that_nobody_holds_stops_its_thread(target: Path) -> None:
-    layer = Log(file=target)
+    layer = Log(file=File(str(target)))
     run(layer.connect(Conn(), ("127.0.0.1", 80)))
     thread = layer._writer._thread
     assert thread is not None
@@ -251,8 +252,8 @@ def test_layer_that_nobody_holds_stops_its_thread(target: Path) -> None:
 
 def test_exit_writes_out_what_waits(target: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from ws2spi.layers.log import Log\n"
-        "layer = Log(file=Path(sys.argv[1]))\n"
+        "import sys; from ws2spi.layers.log import Log\n"
+        "layer = Log(file=sys.argv[1])\n"
         "for n in range(500): layer._writer.put(str(n))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(target)], check=True, timeout=30)
@@ -269,7 +270,7 @@ def test_colours_on_a_terminal_only_and_not_with_no_color(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     master, slave = pty.openpty()
-    layer = Log(file=Path(os.ttyname(slave)))
+    layer = Log(file=File(os.ttyname(slave)))
     fails(layer.connect(Conn(failing=("connect",)), ("127.0.0.1", 80)))
     layer.finish()
     text = os.read(master, 4096).decode()
@@ -280,8 +281,8 @@ def test_colours_on_a_terminal_only_and_not_with_no_color(
 
 def test_fork_child_writes_with_a_thread_of_its_own(target: Path) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from ws2spi.layers.log import Log\n"
-        "layer = Log(file=Path(sys.argv[1])); layer._writer.put('parent')\n"
+        "import os, sys; from ws2spi.layers.log import Log\n"
+        "layer = Log(file=sys.argv[1]); layer._writer.put('parent')\n"
         "pid = os.fork()\n"
         "layer._writer.put('child') if pid == 0 else os.waitpid(pid, 0)\n"
     )
