@@ -17,6 +17,8 @@ from ws2spi._runtime.sockets import SocketEntry
 
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 _Pointer: Any = ctypes._Pointer
+_argument_pointer: Any = ctypes.PyDLL(None).PyLong_FromVoidPtr
+_argument_pointer.restype = ctypes.py_object
 _pointer_at: Any = ctypes.c_uint64.from_address
 _addressof: Any = ctypes.addressof
 
@@ -28,7 +30,7 @@ _PYBUF_WRITE = 0x200
 _EMPTY = memoryview(bytearray())
 
 
-def view(address: int, size: int) -> memoryview:
+def view(address: int | None, size: int) -> memoryview:
     """Return a writable view of client memory; it is valid as long as that memory is.
 
     Errors:
@@ -48,11 +50,13 @@ def plain_buffer(buffer: Any, size: int) -> memoryview:
     Errors:
         WSAEFAULT: NULL, or a negative length.
     """
+    if isinstance(buffer, bytes | ctypes.Array):
+        # A view of the object itself keeps it alive. Who asks for more than it has reads what follows, as in C.
+        memory = memoryview(buffer).cast("B")
+        if 0 <= size <= len(memory):
+            return memory[:size]
     if size < 0:
         raise WinsockError(WSAError.WSAEFAULT, f"length {size}")
-    if type(buffer) is bytes:
-        # A view of the object itself keeps it alive; who asks for more than it has reads what follows, as in C.
-        return memoryview(buffer)[:size] if size <= len(buffer) else view(address_of(buffer), size)
     return view(address_of(buffer), size)
 
 
@@ -62,6 +66,11 @@ def read_buffers(buffers: Any, count: int) -> list[memoryview]:
     Errors:
         WSAEFAULT: a NULL array, or a NULL buffer with a length.
     """
+    if count == 1 and type(buffers) is _CArgument:
+        # The usual call, a reference to one structure, without the general way's price (1 us instead of 3).
+        one = buffers._obj
+        if type(one) is WSABUF and _addressof(one) == _argument_pointer(buffers):
+            return [view(one.buf, one.len)]
     if not count:
         return []
     return [view(_pointer_at(_addressof(one) + type(one).buf.offset).value, one.len) for one in _items(buffers, count)]

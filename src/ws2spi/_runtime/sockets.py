@@ -35,6 +35,7 @@ class SocketEntry:
         "below",
         "catalog_id",
         "context",
+        "direct",
         "family",
         "ifs",
         "info",
@@ -69,6 +70,8 @@ class SocketEntry:
         self.provider = provider
         self.info = info
         self.table = table  # the provider's functions under their C signatures
+        # The provider itself where the table only converts for it: callers with Python values need not go through it.
+        self.direct = None if getattr(provider, "table", None) is table else provider
         self.catalog_id = info.catalog_id
         self.context = context
         self.ifs = ifs

@@ -192,13 +192,6 @@ def WSARecvFrom(
     return result
 
 
-def _wsabuf(s: int, buf: Any, length: int) -> tuple[WSABUF, memoryview]:
-    """Return a WSABUF over the caller's buffer, and what keeps that alive; a bad socket is reported first."""
-    route(s)
-    memory = plain_buffer(buf, length)
-    return WSABUF(len(memory), address_of(buf) if len(memory) else None), memory
-
-
 def send(s: int, buf: Any, len: int, flags: int) -> int:
     """Send bytes.
 
@@ -208,10 +201,16 @@ def send(s: int, buf: Any, len: int, flags: int) -> int:
     Differs: nothing.
     """
     try:
-        buffer, _keep = _wsabuf(s, buf, len)
+        entry = route(s)
+        provider = entry.direct
+        if provider is not None:
+            memory = plain_buffer(buf, len)
+            if entry.pair is not None:
+                entry.pair.before_send()
+            return provider.send(entry, (memory,), flags, None)  # type: ignore[return-value]
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    sent = DWORD()
+    buffer, sent = WSABUF(len, address_of(buf)), DWORD()
     if WSASend(s, _byref(buffer), 1, _byref(sent), flags, None, None):
         return SOCKET_ERROR
     return sent.value
@@ -225,11 +224,7 @@ def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
     Source: winsock2.h, nf-winsock2-sendto.
     Differs: nothing.
     """
-    try:
-        buffer, _keep = _wsabuf(s, buf, len)
-    except WinsockError as error:
-        return failed(error, SOCKET_ERROR)
-    sent = DWORD()
+    buffer, sent = WSABUF(len & 0xFFFFFFFF, address_of(buf)), DWORD()
     if WSASendTo(s, _byref(buffer), 1, _byref(sent), flags, to, tolen, None, None):
         return SOCKET_ERROR
     return sent.value
@@ -244,10 +239,16 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     Differs: nothing.
     """
     try:
-        buffer, _keep = _wsabuf(s, buf, len)
+        entry = route(s)
+        provider = entry.direct
+        if provider is not None:
+            memory = plain_buffer(buf, len)
+            if entry.pair is not None:
+                entry.pair.before_recv()
+            return provider.recv(entry, (memory,), flags, None)[0]  # type: ignore[index]
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    received, in_out = DWORD(), DWORD(flags)
+    buffer, received, in_out = WSABUF(len, address_of(buf)), DWORD(), DWORD(flags)
     if WSARecv(s, _byref(buffer), 1, _byref(received), _byref(in_out), None, None):
         return SOCKET_ERROR
     return received.value
@@ -261,11 +262,7 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
     Source: winsock2.h, nf-winsock2-recvfrom.
     Differs: nothing.
     """
-    try:
-        buffer, _keep = _wsabuf(s, buf, len)
-    except WinsockError as error:
-        return failed(error, SOCKET_ERROR)
-    received, in_out = DWORD(), DWORD(flags)
+    buffer, received, in_out = WSABUF(len & 0xFFFFFFFF, address_of(buf)), DWORD(), DWORD(flags)
     if WSARecvFrom(s, _byref(buffer), 1, _byref(received), _byref(in_out), from_, fromlen, None, None):
         return SOCKET_ERROR
     return received.value
