@@ -136,6 +136,7 @@ class CompletionPort:
     def close(self) -> None:
         """End every waiting get with PortClosed; packets still queued are lost."""
         self.closed = True
+        self._packets.clear()
         for waiter in tuple(self._waiters):
             waiter.outcome.setdefault(0, _CLOSED)
             waiter.thread.wake()

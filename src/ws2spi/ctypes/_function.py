@@ -137,8 +137,10 @@ def _as_result(restype: Any, result: Any) -> Any:
         return result
     if isinstance(restype, type) and issubclass(restype, _SimpleData):
         value = restype(result)
-        if restype is HRESULT and value.value < 0:
-            raise WinError(value.value)
+        if restype is HRESULT:
+            if value.value < 0:
+                raise WinError(value.value)
+            return value.value
         # ctypes unpacks its own simple types and leaves subclasses as they are.
         return value.value if restype.__base__ is _SimpleData else value
     if isinstance(restype, type) and issubclass(restype, _Pointer):
