@@ -1,80 +1,16 @@
-"""Fixtures for programs under `ws2spi run`: the command itself, servers that tell what they see, compiled programs."""
+"""Fixtures for programs under `ws2spi run`: runs, servers, compiled programs, an ordinary user."""
 
 import os
 import shutil
 import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from support.runs import PROGRAMS, Running, Server
 from support.tools import need as find_tool
-
-HERE = Path(__file__).parent
-OWN = HERE / "own_layers.py"
-PATIENCE = 60.0  # seconds after which a run is taken to hang
-
-Completed = subprocess.CompletedProcess[str]
-
-
-def own(name: str, **options: object) -> str:
-    """How a layer of `own_layers.py` is named on the command line."""
-    text = ",".join(f"{key}={value}" for key, value in options.items())
-    return f"{OWN}:{name}:{text}" if text else f"{OWN}:{name}"
-
-
-def command(layers: Sequence[str], argv: Sequence[str], *options: str) -> list[str]:
-    """`ws2spi run` as a command line, by the interpreter that runs the tests."""
-    words = [sys.executable, "-m", "ws2spi.cli.main", "run", *options]
-    for layer in layers:
-        words += ["-l", layer]
-    return [*words, "--", *map(str, argv)]
-
-
-def run(layers: Sequence[str] | None, argv: Sequence[str], *options: str, **keywords: object) -> Completed:
-    """Run a program to its end, under layers or (None) natively."""
-    words = list(map(str, argv)) if layers is None else command(layers, argv, *options)
-    settings: dict[str, object] = {"capture_output": True, "text": True, "timeout": PATIENCE, **keywords}
-    return subprocess.run(words, check=False, **settings)  # type: ignore[call-overload,no-any-return]
-
-
-class Running:
-    """A program under `ws2spi run` that goes on; ended with the test."""
-
-    def __init__(self, layers: Sequence[str], argv: Sequence[str], *options: str, **keywords: object) -> None:
-        settings: dict[str, object] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "text": True,
-            **keywords,
-        }
-        self.process = subprocess.Popen(command(layers, argv, *options), **settings)  # type: ignore[call-overload]
-
-    @property
-    def pid(self) -> int:
-        return int(self.process.pid)
-
-    def line(self) -> str:
-        """The next line on stdout."""
-        return str(self.process.stdout.readline()).rstrip("\n")
-
-    def say(self, text: str) -> None:
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-
-    def end(self) -> tuple[int, str, str]:
-        """Wait for the end: (status, stdout, stderr)."""
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, out, err
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture
@@ -91,58 +27,6 @@ def running() -> Iterator[Callable[..., Running]]:
         one.close()
 
 
-class Server:
-    """Accepts connections on a free loopback port, each in a thread that runs `serve(connection)`."""
-
-    def __init__(self, serve: Callable[[socket.socket], None], host: str = "127.0.0.1", backlog: int = 4096) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, 0))
-        self._listener.listen(backlog)
-        self.host = host
-        self.port: int = self._listener.getsockname()[1]
-        self.accepted = 0
-        self._serve = serve
-        self._threads: list[threading.Thread] = []
-        self._open: set[socket.socket] = set()
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            self._open.add(connection)
-            thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _run(self, connection: socket.socket) -> None:
-        try:
-            with connection:
-                self._serve(connection)
-        except OSError:
-            pass
-        finally:
-            self._open.discard(connection)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._acceptor.join(PATIENCE)
-        self._listener.close()
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for thread in self._threads:
-            thread.join(PATIENCE)
-
-
 @pytest.fixture
 def server() -> Iterator[Callable[..., Server]]:
     """`server(serve, host=...)`: start one; `serve(connection)` runs in a thread for each client."""
@@ -155,25 +39,6 @@ def server() -> Iterator[Callable[..., Server]]:
     yield start
     for one in started:
         one.close()
-
-
-def tell_and_echo(connection: socket.socket) -> None:
-    """The server that `probe.py` wants."""
-    host, port = connection.getpeername()[:2]
-    connection.sendall(f"{host} {port}\n".encode())
-    while data := connection.recv(4096):
-        if data == b"bye\n":
-            return
-        if data == b"reset\n":
-            reset(connection)
-            return
-        connection.sendall(data)
-
-
-def reset(connection: socket.socket) -> None:
-    """End a connection with a reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    connection.close()
 
 
 @pytest.fixture
@@ -196,11 +61,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if source not in built:
             program = folder / Path(source).stem
             if source.endswith(".go"):
-                words = [find_tool("go"), "build", "-o", str(program), str(HERE / "programs" / source)]
+                words = [find_tool("go"), "build", "-o", str(program), str(PROGRAMS / "programs" / source)]
                 settings = {"CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": "-mod=mod"}
                 cache = {"GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "go")}
             else:
-                words = [find_tool("gcc"), "-O1", "-pthread", "-o", str(program), str(HERE / "programs" / source), *flags]
+                file = str(PROGRAMS / "programs" / source)
+                words = [find_tool("gcc"), "-O1", "-pthread", "-o", str(program), file, *flags]
                 settings, cache = {}, {}
             subprocess.run(words, check=True, env={**os.environ, **settings, **cache})
             built[source] = program

@@ -1,7 +1,7 @@
 """A program that tells on stdout what it sees of its sockets; run natively and under layers, it must tell the same.
 
-Usage: probe.py SCENARIO HOST PORT CLOSED_PORT. The server at PORT tells each client its name in a first line, then echoes; a line
-"reset" makes it reset, "bye" makes it close.
+Usage: probe.py SCENARIO HOST PORT CLOSED_PORT. The server at PORT tells each client its name in a first line, then
+echoes; a line "reset" makes it reset, "bye" makes it close.
 """
 
 import ctypes
@@ -34,6 +34,11 @@ def poll(sock: socket.socket, wanted: int = select.POLLIN | select.POLLOUT | sel
     poller.register(sock, wanted)
     found = poller.poll(PATIENCE)
     return events(found[0][1]) if found else "nothing"
+
+
+def failed(sock: socket.socket) -> bool:
+    """Whether poll ends with the events of a failed connect."""
+    return {"OUT", "ERR", "HUP"} <= set(poll(sock, select.POLLOUT | select.POLLIN).split("|"))
 
 
 def raw_connect(descriptor: int, data: bytes | int, size: int) -> str:
@@ -117,7 +122,7 @@ def refused_nonblocking() -> None:
     with made() as sock:
         sock.setblocking(False)
         print("connect", name(sock.connect_ex((HOST, CLOSED))))
-        print("poll", poll(sock, select.POLLOUT | select.POLLIN))
+        print("failed", failed(sock))
         print("error", error(sock), "then", error(sock), peer(sock))
         print("again", name(sock.connect_ex((HOST, CLOSED))))
         print("and again", name(sock.connect_ex((HOST, PORT))))
@@ -130,7 +135,7 @@ def refused_asked_by_connect() -> None:
     with made() as sock:
         sock.setblocking(False)
         print("connect", name(sock.connect_ex((HOST, CLOSED))))
-        print("poll", poll(sock, select.POLLOUT | select.POLLIN))
+        print("failed", failed(sock))
         print("second", name(sock.connect_ex((HOST, CLOSED))))
         print("third", name(sock.connect_ex((HOST, PORT))))
         print("poll", poll(sock, select.POLLOUT), error(sock))
@@ -370,7 +375,9 @@ def local_sockets() -> None:
 
 
 SCENARIOS: dict[str, Callable[[], None]] = {
-    name: value for name, value in list(globals().items()) if callable(value) and getattr(value, "__module__", "") == "__main__"
+    key: value
+    for key, value in list(globals().items())
+    if callable(value) and getattr(value, "__module__", "") == "__main__"
 }
 
 if __name__ == "__main__":

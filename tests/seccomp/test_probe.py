@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Server, own, run, tell_and_echo
+
+from support.runs import Server, own, run, tell_and_echo
 
 PROBE = Path(__file__).with_name("probe.py")
 STACKS = {

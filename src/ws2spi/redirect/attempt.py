@@ -188,12 +188,11 @@ class Attempt:
 
     def _hold(self, sock: socket.socket) -> int:
         """Bring the program's socket into SYN_SENT. Returns 0, or the errno with which the kernel refuses."""
-        failed = self._desk.failures.pop(self._cookie)
         before = sock.getsockname()
         stone = self._desk.stones.for_socket(sock.family, self._mapped)
         refusal = stone.hold(sock, self._mapped)
         if refusal != errno.EINPROGRESS:
-            return failed or refusal  # an earlier attempt has failed, and the program asks by a second connect
+            return refusal
         self._stone = stone
         self._local = local = sock.getsockname()
         # A port that stays was bound by the program. (One that the kernel chose for an attempt that failed is still

@@ -187,11 +187,12 @@ class Supervisor:
             attempt.join(call.id, call.tid, sock)
             return True
         refusal = addresses.refused(sock.family, data)
-        if not refusal and state_of(sock) != CLOSED:
-            # Connected, listening, or connected meanwhile without having been told: the kernel knows the answer, and
-            # since the socket is not closed it looks at no address.
+        failed = 0 if refusal else desk.failures.pop(cookie)
+        if not refusal and (failed or state_of(sock) != CLOSED):
+            # Connected, listening, or decided meanwhile without having been told. The kernel knows the answer and, as
+            # nothing new begins here, looks at no address; but an error may have been another one than it knows.
             refusal = connect_nowait(sock, ("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1))
-            desk.answer(call.id, call.tid, cookie, refusal)
+            desk.answer(call.id, call.tid, cookie, failed or refusal)
             return False
         if refusal:
             desk.answer(call.id, call.tid, cookie, refusal)
