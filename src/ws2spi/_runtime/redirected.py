@@ -10,28 +10,15 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import load_dword, store_int
 from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
-from ws2spi._runtime.completion import Expected, expect
+from ws2spi._engine.filepair import FilePair
+from ws2spi._runtime.arguments import read_buffers
+from ws2spi._runtime.completion import Expected, begin, expect, is_null
 from ws2spi._runtime.process import runtime
-from ws2spi._runtime.sockets import SocketEntry
+from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
-
-try:
-    from ws2spi._engine.filepair import FilePair
-except ImportError:
-    class FilePair:
-        def __init__(self, engine, stream):
-            import _socket
-            import os
-            a, b = _socket.socketpair(1, 1 if stream else 2)
-            self.number = a.detach(); self.b = b.detach(); self.inode = os.fstat(self.number).st_ino
-        def attach(self, client): self.client = client
-        def before_send(self): pass
-        def before_recv(self): pass
-        def close(self):
-            import os
-            os.close(self.number); os.close(self.b)
 
 
 def make_pair(stream: bool) -> FilePair:
@@ -40,9 +27,59 @@ def make_pair(stream: bool) -> FilePair:
 
 
 def attach(entry: SocketEntry) -> None:
-    """Give the pair of a hand-written provider's handle its client; other providers attach their own."""
-    if isinstance(entry.provider, TableProvider):
-        entry.pair.attach(TableClient(entry))
+    """Give the pair of a hand-written provider's handle its client; other providers attach their own.
+
+    Done when the handle has left WSPSocket or WSPAccept, because from here on the provider may be called with it.
+    """
+    pair = entry.pair
+    if pair is not None and isinstance(entry.provider, TableProvider):
+        pair.on_gone = lambda: _closed_elsewhere(entry)
+        pair.attach(TableClient(entry))
+
+
+def _closed_elsewhere(entry: SocketEntry) -> None:
+    """The last copy of a handle is gone without closesocket: close the provider's socket."""
+    if sockets.entries.get(entry.number) is entry:
+        entry.table.lpWSPCloseSocket(entry.number, ctypes.byref(INT()))
+
+
+def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
+    """Return what was moved into the pair for foreign readers, and not read by them: it comes before all else.
+
+    To be called before every receive of a handle with a pair; None: go to the provider.
+    """
+    pair = entry.pair
+    pair.before_recv()
+    data: bytes | None = pair.take(size, bool(flags & c.MSG_PEEK))
+    return data
+
+
+def receive_moved(
+    entry: SocketEntry,
+    buffers: Any,
+    count: int,
+    received: Any,
+    flags: Any,
+    overlapped: Any,
+    routine: Any,
+    identity: Any,
+) -> bool:
+    """Serve a WSARecv from the pair, if something was moved there; it ends at once then, and is told like any other."""
+    views = read_buffers(buffers, count)
+    data = moved(entry, sum(map(len, views)), load_dword(flags) if not is_null(flags) else 0)
+    if data is None:
+        return False
+    completion = None if is_null(overlapped) else begin(entry, overlapped, routine, identity, None)
+    rest = memoryview(data)
+    for one in views:
+        part = rest[: len(one)]
+        one[: len(part)] = part
+        rest = rest[len(part) :]
+    if completion is not None:
+        completion.finished(len(data))
+    store_int(received, len(data))
+    store_int(flags, 0)
+    return True
 
 
 class TableRequest:

@@ -409,9 +409,7 @@ class Served:
         return 0
 
     @_boolean
-    def WSPGetOverlappedResult(
-        self, s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any
-    ) -> int:
+    def WSPGetOverlappedResult(self, s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any) -> int:
         entry = self.entry(s)
         if is_null(lpOverlapped) or is_null(lpcbTransfer):
             raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED or no place for the number of bytes")

@@ -7,7 +7,7 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, deref
 from ws2spi._abi.types import DWORD, INT, WSAPROTOCOL_INFOW
-from ws2spi._runtime import protocol_info
+from ws2spi._runtime import protocol_info, redirected
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
@@ -54,10 +54,16 @@ def WSASocketW(af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, d
     if handle == c.INVALID_SOCKET:
         refused(code)
         return handle
-    made = sockets.entries.get(handle)
-    if made is not None:
-        made.overlapped = bool(dwFlags & c.WSA_FLAG_OVERLAPPED)
+    _handed_out(handle, bool(dwFlags & c.WSA_FLAG_OVERLAPPED))
     return handle
+
+
+def _handed_out(handle: int, overlapped: bool) -> None:
+    """A new socket leaves to the client: from now on its handle works as a file too."""
+    entry = sockets.entries.get(handle)
+    if entry is not None:
+        entry.overlapped = overlapped
+        redirected.attach(entry)
 
 
 def _choose(af: int, type: int, protocol: int, lpProtocolInfo: Any) -> tuple[CatalogEntry, Any]:
@@ -135,7 +141,10 @@ def accept(s: int, addr: Any, addrlen: Any) -> int:
     Source: winsock2.h, nf-winsock2-accept.
     Differs: nothing.
     """
-    return call("lpWSPAccept", c.INVALID_SOCKET, s, addr, addrlen, None, 0)
+    handle = call("lpWSPAccept", c.INVALID_SOCKET, s, addr, addrlen, None, 0)
+    if handle != c.INVALID_SOCKET:
+        _handed_out(handle, route(s).overlapped)
+    return handle
 
 
 def connect(s: int, name: Any, namelen: int) -> int:
@@ -152,9 +161,7 @@ def connect(s: int, name: Any, namelen: int) -> int:
     return status("lpWSPConnect", s, name, namelen, None, None, None, None)
 
 
-def WSAConnect(
-    s: int, name: Any, namelen: int, lpCallerData: Any, lpCalleeData: Any, lpSQOS: Any, lpGQOS: Any
-) -> int:
+def WSAConnect(s: int, name: Any, namelen: int, lpCallerData: Any, lpCalleeData: Any, lpSQOS: Any, lpGQOS: Any) -> int:
     """Connect, with the arguments that few transports know.
 
     Returns: 0, or SOCKET_ERROR with the code in the last error.

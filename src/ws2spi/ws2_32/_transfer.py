@@ -8,12 +8,13 @@ import ctypes
 from typing import Any
 
 from ws2spi._abi.constants import FALSE, SOCKET_ERROR
-from ws2spi._abi.errors import WinsockError
+from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import DWORD, INT, WSABUF
 from ws2spi._runtime.arguments import plain_buffer
+from ws2spi._runtime.redirected import moved, receive_moved
 from ws2spi._runtime.threads import own_structure
-from ws2spi.ws2_32._route import call, failed, refused, route
+from ws2spi.ws2_32._route import call, failed, refused, route, thread_id
 
 _byref = ctypes.byref
 
@@ -130,7 +131,20 @@ def WSARecv(
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     if entry.pair is not None:
-        entry.pair.before_recv()
+        try:
+            if receive_moved(
+                entry,
+                lpBuffers,
+                dwBufferCount,
+                lpNumberOfBytesRecvd,
+                lpFlags,
+                lpOverlapped,
+                lpCompletionRoutine,
+                thread_id(),
+            ):
+                return 0
+        except WinsockError as error:
+            return failed(error, SOCKET_ERROR)
     code = INT()
     result: int = entry.table.lpWSPRecv(
         entry.number,
@@ -172,7 +186,20 @@ def WSARecvFrom(
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     if entry.pair is not None:
-        entry.pair.before_recv()
+        try:
+            if receive_moved(
+                entry,
+                lpBuffers,
+                dwBufferCount,
+                lpNumberOfBytesRecvd,
+                lpFlags,
+                lpOverlapped,
+                lpCompletionRoutine,
+                thread_id(),
+            ):
+                return 0
+        except WinsockError as error:
+            return failed(error, SOCKET_ERROR)
     code = INT()
     result: int = entry.table.lpWSPRecvFrom(
         entry.number,
@@ -192,6 +219,14 @@ def WSARecvFrom(
     return result
 
 
+def _one_buffer(s: int, buf: Any, length: int) -> WSABUF:
+    """Return a WSABUF of the Berkeley functions' buffer; a bad socket is reported before a bad length."""
+    route(s)
+    if length < 0:
+        raise WinsockError(WSAError.WSAEFAULT, f"length {length}")
+    return WSABUF(length, address_of(buf))
+
+
 def send(s: int, buf: Any, len: int, flags: int) -> int:
     """Send bytes.
 
@@ -208,9 +243,9 @@ def send(s: int, buf: Any, len: int, flags: int) -> int:
             if entry.pair is not None:
                 entry.pair.before_send()
             return provider.send(entry, (memory,), flags, None)  # type: ignore[return-value]
+        buffer, sent = _one_buffer(s, buf, len), DWORD()
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    buffer, sent = WSABUF(len, address_of(buf)), DWORD()
     if WSASend(s, _byref(buffer), 1, _byref(sent), flags, None, None):
         return SOCKET_ERROR
     return sent.value
@@ -224,7 +259,10 @@ def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
     Source: winsock2.h, nf-winsock2-sendto.
     Differs: nothing.
     """
-    buffer, sent = WSABUF(len & 0xFFFFFFFF, address_of(buf)), DWORD()
+    try:
+        buffer, sent = _one_buffer(s, buf, len), DWORD()
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
     if WSASendTo(s, _byref(buffer), 1, _byref(sent), flags, to, tolen, None, None):
         return SOCKET_ERROR
     return sent.value
@@ -244,11 +282,14 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
         if provider is not None:
             memory = plain_buffer(buf, len)
             if entry.pair is not None:
-                entry.pair.before_recv()
+                data = moved(entry, memory.nbytes, flags)
+                if data is not None:
+                    memory[: memoryview(data).nbytes] = data
+                    return memoryview(data).nbytes
             return provider.recv(entry, (memory,), flags, None)[0]  # type: ignore[index]
+        buffer, received, in_out = _one_buffer(s, buf, len), DWORD(), DWORD(flags)
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    buffer, received, in_out = WSABUF(len, address_of(buf)), DWORD(), DWORD(flags)
     if WSARecv(s, _byref(buffer), 1, _byref(received), _byref(in_out), None, None):
         return SOCKET_ERROR
     return received.value
@@ -262,7 +303,10 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
     Source: winsock2.h, nf-winsock2-recvfrom.
     Differs: nothing.
     """
-    buffer, received, in_out = WSABUF(len & 0xFFFFFFFF, address_of(buf)), DWORD(), DWORD(flags)
+    try:
+        buffer, received, in_out = _one_buffer(s, buf, len), DWORD(), DWORD(flags)
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
     if WSARecvFrom(s, _byref(buffer), 1, _byref(received), _byref(in_out), from_, fromlen, None, None):
         return SOCKET_ERROR
     return received.value

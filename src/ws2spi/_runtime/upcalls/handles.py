@@ -45,7 +45,6 @@ def create_socket_handle(catalog_id: int, context: object = 0) -> int:
     entry = SocketEntry(pair.number, pair.inode, provider, info, table_of(provider), context=context, ifs=False)
     entry.pair = pair
     sockets.insert(entry)
-    redirected.attach(entry)
     return entry.number
 
 
