@@ -17,6 +17,7 @@ from ws2spi._runtime.sockets import SocketTable, sockets
 
 if TYPE_CHECKING:
     from ws2spi._engine.epoll import Engine
+    from ws2spi._runtime.tables import ProcTable
 
 HIGHEST_VERSION = 0x0202  # low byte major, high byte minor
 BASE_PROVIDER = "ws2spi.providers.base"  # loaded by name: it stands on a lower floor than this folder
@@ -27,6 +28,16 @@ class Versions(NamedTuple):
 
     version: int
     highest: int
+
+
+class HandleMaker(NamedTuple):
+    """What all handles of a non-IFS entry have in common."""
+
+    info: CatalogEntry
+    provider: Provider
+    table: "ProcTable"
+    stream: bool
+    engine: "Engine"
 
 
 def negotiate(requested: int) -> Versions | None:
@@ -63,6 +74,7 @@ class Runtime:
         self.initialised = False
         self._engine: Engine | None = None
         self._providers: dict[uuid.UUID, tuple[CatalogEntry, Provider]] = {}  # {provider id: (first entry, provider)}
+        self.makers: dict[int, HandleMaker] = {}  # {catalog id: how its handles are made}
         self.served: dict[int, Any] = {}  # {id of a provider: its served table's owner, which keeps the provider}
         self._lock = threading.RLock()  # start-up, clean-up and loading; never taken by a call on a socket
         self._inherited: list[object] = []  # a child keeps what it must not close
@@ -115,6 +127,7 @@ class Runtime:
                 provider.cleanup()
         finally:
             self.served.clear()
+            self.makers.clear()
             for entry in self.sockets.clear():
                 if entry.pair is not None:
                     entry.pair.close()
@@ -166,6 +179,7 @@ class Runtime:
         self._engine = None
         self._providers = {}
         self.served = {}
+        self.makers = {}
         self.sockets.entries.clear()
         self.starts = 0
         self.initialised = False

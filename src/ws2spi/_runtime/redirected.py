@@ -12,18 +12,11 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import load_dword, store_int
 from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
-from ws2spi._engine.filepair import FilePair
 from ws2spi._runtime.arguments import read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect, is_null
-from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
-
-
-def make_pair(stream: bool) -> FilePair:
-    """Return a new pair; OSError when there are no descriptors left."""
-    return FilePair(runtime.engine, stream)
 
 
 def attach(entry: SocketEntry) -> None:

@@ -8,12 +8,13 @@ import os
 import uuid
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime import redirected
+from ws2spi._engine.filepair import FilePair
 from ws2spi._runtime.catalog import CatalogEntry
-from ws2spi._runtime.process import runtime
+from ws2spi._runtime.process import HandleMaker, runtime
 from ws2spi._runtime.serve import table_of
 from ws2spi._runtime.sockets import SocketEntry, sockets
 
+_entries = sockets.entries
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -34,18 +35,25 @@ def create_socket_handle(catalog_id: int, context: object = 0) -> int:
         WSAEINVAL: the catalog has no such entry.
         WSAENOBUFS: no descriptors, or no memory for one.
     """
-    runtime.require_upcalls()
-    info = _entry_of(catalog_id)
-    provider = runtime.provider(info)
+    maker = runtime.makers.get(catalog_id) or _maker(catalog_id)
     try:
-        pair = redirected.make_pair(info.stream)
+        pair = FilePair(maker.engine, maker.stream)
     except OSError as error:
         code = WSAError.WSAENOBUFS if error.errno in _NO_ROOM else WSAError.WSASYSCALLFAILURE
         raise WinsockError(code, "a new socket handle", errno=error.errno) from None
-    entry = SocketEntry(pair.number, pair.inode, provider, info, table_of(provider), context=context, ifs=False)
+    entry = SocketEntry(pair.number, pair.inode, maker.provider, maker.info, maker.table, context=context, ifs=False)
     entry.pair = pair
     sockets.insert(entry)
     return entry.number
+
+
+def _maker(catalog_id: int) -> HandleMaker:
+    """Look up once what every handle of an entry has in common; kept until the last clean-up."""
+    runtime.require_upcalls()
+    info = _entry_of(catalog_id)
+    provider = runtime.provider(info)
+    maker = runtime.makers[catalog_id] = HandleMaker(info, provider, table_of(provider), info.stream, runtime.engine)
+    return maker
 
 
 def query_socket_handle_context(s: int) -> object:
@@ -69,8 +77,8 @@ def close_socket_handle(s: int) -> None:
     Errors:
         WSAENOTSOCK: `create_socket_handle` did not make the handle, or it is closed.
     """
-    entry = sockets.entries.get(s)
-    if entry is None or entry.ifs or not sockets.remove(entry):
+    entry = _entries.get(s)
+    if entry is None or entry.ifs or _entries.pop(s, None) is not entry:
         raise WinsockError(WSAError.WSAENOTSOCK, f"socket {s}")
     entry.pair.close()
 
