@@ -249,6 +249,21 @@ class Connection(Receiving, Sending):
         if not self._sends:
             self._last_words()
 
+    def dismiss(self) -> None:
+        """Every client leaves: requests end as on `close`, but the connection goes on for who else may use it."""
+        self.mailbox.post(self._dismiss)
+
+    def _dismiss(self) -> None:
+        requests = [*self._receives, *self._watchers, *(task.request for task in (*self._sends, *self._controls))]
+        for request in requests:
+            if request is not None:
+                blocked = request.owner is not None
+                self.withdraw(request, WSAError.WSAEINTR if blocked else WSAError.WSA_OPERATION_ABORTED)
+
+    def descriptor(self) -> int:
+        """A descriptor that shows input when there may be something to receive (for `filepair`)."""
+        return self.transport.descriptor()
+
     def abort(self) -> None:
         """End the connection now, with a reset below. Any thread or handler."""
         self.mailbox.post(self._abort, None)

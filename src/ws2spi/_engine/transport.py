@@ -309,11 +309,26 @@ class SocketTransport:
         poll.register(self.fd, select.POLLIN | select.POLLRDHUP if kind is Kind.READ else select.POLLOUT)
         return bool(poll.poll(0))
 
+    def descriptor(self) -> int:
+        """What shows input when there may be something to receive."""
+        return -1 if self.closed else self.fd
+
     def pending_bytes(self) -> int:
         """Bytes in the receive buffer (of datagrams: of the first one, which is all that Linux tells)."""
         count = array.array("i", [0])
         fcntl.ioctl(self.fd, termios.FIONREAD, count)
         return count[0]
+
+    def unsent_bytes(self) -> int:
+        """Bytes sent that the peer has not acknowledged."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.fd, termios.TIOCOUTQ, count)
+        return count[0]
+
+    def lose(self) -> None:
+        """The descriptor was closed behind our back and its number belongs to a stranger: never touch it again."""
+        self.closed = True
+        self.sock.detach()
 
     def make_abortive(self) -> None:
         """From now on the end of this socket is a reset."""

@@ -1,0 +1,454 @@
+"""A descriptor that anybody may read and write, in front of something that is no descriptor.
+
+The client's end of a socket pair is the handle; the hidden end is ours, one more client of what lies behind (`Behind`:
+a
+connection, or a provider's table). Whoever uses WSA calls goes straight to it; whoever uses the handle as a file pays
+for
+the way through the pair.
+
+Rule 1, writes: what foreign code writes is moved into a send, one piece at a time. A straight send first moves what
+waits
+        in the hidden end, under a lock that the mover holds from taking bytes until they are queued; else it overtakes.
+Rule 2, reads: the kernel does not say that a reader is blocked. Every SWEEP seconds handles are looked at that have
+data
+        behind them and for which no straight receive was made in that time; one buffer is moved into the pair. If
+        foreign
+        code takes it, the next one follows at once; a straight receive puts an end to that, and drains the pair first.
+Rule 3, ends: the end of the stream is a shutdown of the hidden end, never a close: a forked child may hold a copy. A
+reset
+        is one byte left unread in the hidden end when it closes. A hang-up of the hidden end means that the last copy
+        of
+        the handle is gone; only then is what lies behind told (`on_gone`).
+Rule 4, identity: a handle is (number, inode). Nothing is read from or closed under a number whose inode differs.
+"""
+
+import array
+import fcntl
+import os
+import select
+import socket
+import termios
+from _thread import allocate_lock, get_ident
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine.epoll import Engine
+from ws2spi._executive import threads
+
+SWEEP = 0.020  # seconds; a foreign reader waits at most this long for its first bytes
+PULL = 32768  # bytes per move to a foreign reader: always fits into an empty pair
+PUSH = 65536
+MAX_DATAGRAM = 65536
+
+_EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+
+
+class Behind(Protocol):
+    """What a pair stands in front of."""
+
+    def submit_send(self, data: bytes, done: Callable[[Any], object]) -> Any: ...
+    def submit_recv(self, size: int, done: Callable[[Any], object]) -> Any: ...
+    def submit_shutdown(self, how: int, done: Callable[[Any], object]) -> Any: ...
+    def cancel(self, request: Any) -> None: ...
+    def descriptor(self) -> int:
+        """A descriptor that shows input when there may be something to receive; -1 if there is none."""
+        ...
+
+
+class FilePair:
+    """One handle. Methods may be called from any thread.
+
+    Attributes:
+        number: the client's descriptor; inode: its identity.
+        on_gone: called once when the last copy of the handle is closed.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_behind",
+        "_count",
+        "_ended",
+        "_engine",
+        "_enqueue",
+        "_gone",
+        "_hidden",
+        "_holder",
+        "_lock",
+        "_pull",
+        "_pulled",
+        "_pushing",
+        "_serving",
+        "_waiting",
+        "_watched",
+        "inode",
+        "number",
+        "on_gone",
+        "stream",
+    )
+
+    def __init__(self, engine: Engine, stream: bool) -> None:
+        """Raises OSError when there are no descriptors left."""
+        kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+        client, self._hidden = socket.socketpair(socket.AF_UNIX, kind)
+        self.number = client.detach()
+        self.inode = os.fstat(self.number).st_ino
+        self.stream = stream
+        self.on_gone: Callable[[], object] | None = None
+        self._hidden.setblocking(False)
+        self._engine = engine
+        self._behind: Behind | None = None
+        self._enqueue: Callable[..., Any] | None = None
+        self._lock = allocate_lock()  # rule 1
+        self._holder = 0
+        self._count = array.array("i", [0])
+        self._pushing = False  # a foreign piece is on its way through
+        self._ended = False  # foreign code has shut down its writing side
+        self._pull: Any = None  # the receive made for foreign readers
+        self._pulled = False  # bytes may wait in the pair
+        self._serving = False  # foreign code took the last buffer: the next one goes without waiting for the sweep
+        self._asked = engine.now()
+        self._waiting: list[threads.Thread] = []
+        self._watched = -1
+        self._gone = False
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def attach(self, behind: Behind) -> None:
+        """Say what lies behind; from here on bytes move."""
+        self._behind = behind
+        self._enqueue = getattr(behind, "enqueue_send", None)
+        self._engine.watch(self._hidden.fileno(), _EVENTS, self._stirred)
+        self._watched = behind.descriptor()
+        sweeper_of(self._engine).add(self, self._watched)
+
+    def close(self) -> bool:
+        """Close the client's end, if it still is ours. Returns whether that was its last copy."""
+        number, self.number = self.number, -1
+        if number >= 0 and _inode(number) == self.inode:
+            os.close(number)
+        if self._behind is None:
+            self._discard()
+            return True
+        if _events(self._hidden, select.POLLIN) & select.POLLHUP:
+            self._push()
+            self._hung_up()
+            return True
+        return False
+
+    def is_mine(self, number: int) -> bool:
+        """Whether `number` still is this handle."""
+        return number == self.number and _inode(number) == self.inode
+
+    def _hung_up(self) -> None:
+        if self._gone or self._pushing:
+            return  # what was written before the end goes first
+        self._gone = True
+        on_gone, self.on_gone = self.on_gone, None
+        self._discard()
+        if on_gone is not None:
+            on_gone()
+
+    def _discard(self) -> None:
+        sweeper_of(self._engine).remove(self, self._watched)
+        if self._hidden.fileno() >= 0:
+            self._engine.unwatch(self._hidden.fileno())
+            self._hidden.close()
+
+    # -- foreign writes --------------------------------------------------------------------------------------------
+
+    def before_send(self) -> None:
+        """To be called by every straight send before it is queued (rule 1)."""
+        try:
+            fcntl.ioctl(self._hidden, termios.FIONREAD, self._count)
+        except (OSError, ValueError):
+            return
+        if self._count[0] or self._lock.locked():
+            self._push(straight=True)
+
+    def _stirred(self, events: int) -> None:
+        """The hidden end has news; on the engine's thread."""
+        if events & select.EPOLLIN:
+            self._push()
+        if events & select.EPOLLOUT:
+            self._drained()
+        if events & (select.EPOLLHUP | select.EPOLLERR):
+            self._hung_up()
+
+    def _push(self, straight: bool = False) -> None:
+        """Move what foreign code wrote. A straight send does not wait for the piece before it; the engine does."""
+        behind = self._behind
+        if behind is None:
+            return
+        if self._holder == get_ident():
+            raise WinsockError(WSAError.WSAEINPROGRESS, "interrupted between taking bytes and queuing them")
+        mailbox = None
+        with self._lock:
+            self._holder = get_ident()
+            try:
+                while straight or not self._pushing:
+                    try:
+                        data = self._hidden.recv(PUSH)
+                    except BlockingIOError:
+                        break
+                    except OSError:
+                        return  # closed with unread bytes: a hang-up follows
+                    if not data and self.stream:
+                        self._end_writes(behind)
+                        break
+                    self._pushing = True
+                    if self._enqueue is None:
+                        # A provider with a table of its own: its WSPSend runs under the lock, because only its return
+                        # says that the bytes are in order. A call from inside it is refused above.
+                        behind.submit_send(data, self._pushed)
+                    else:
+                        self._enqueue(data, self._pushed)
+                        mailbox = getattr(behind, "mailbox", None)
+            finally:
+                self._holder = 0
+        if mailbox is not None:
+            mailbox.drain()
+
+    def _pushed(self, request: Any) -> None:
+        self._pushing = False
+        if request.error is not None:
+            self.reset()
+            return
+        self._push()
+        if self._hidden.fileno() >= 0 and _events(self._hidden, 0) & select.POLLHUP:
+            self._hung_up()
+
+    def _end_writes(self, behind: Behind) -> None:
+        if not self._ended:
+            self._ended = True
+            if not _events(self._hidden, 0) & select.POLLHUP:
+                behind.submit_shutdown(socket.SHUT_WR, _ignore)
+
+    # -- foreign reads ---------------------------------------------------------------------------------------------
+
+    def before_recv(self) -> None:
+        """To be called by every straight receive before it is queued: foreign reading is over, for now."""
+        self._asked = self._engine.now()
+        self._serving = False
+        if self._pull is not None:
+            self._stop_pull()
+        sweeper_of(self._engine).asked(self)
+
+    def take(self, size: int, peek: bool = False) -> bytes | None:
+        """What was moved to the client's end and not read there: comes first. None: nothing, go straight."""
+        if not self._pulled:
+            return None
+        if not self.is_mine(self.number):
+            self._pulled = False
+            return None
+        flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if peek else 0)
+        client = socket.socket(fileno=self.number)
+        try:
+            return client.recv(size, flags)
+        except BlockingIOError:
+            self._pulled = False
+            return None
+        except OSError:
+            return None
+        finally:
+            client.detach()
+
+    def share(self) -> None:
+        """The handle was given out knowingly (a child's stdin): serve its readers at once, until a straight receive."""
+        self._serving = True
+        self._start_pull()
+
+    def idle_since(self) -> float:
+        """When the last straight receive was made, on the engine's clock."""
+        return self._asked
+
+    def sweep(self) -> None:
+        """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
+        if self._pull is None and not self._unread():
+            self._start_pull()
+
+    def _start_pull(self) -> None:
+        behind = self._behind
+        if self._pull is None and behind is not None and not self._gone:
+            self._pulled = True
+            self._pull = _PENDING
+            request = behind.submit_recv(PULL if self.stream else MAX_DATAGRAM, self._arrived)
+            if self._pull is _PENDING:
+                self._pull = request
+
+    def _stop_pull(self) -> None:
+        """Withdraw the receive made for foreign readers; if it has its bytes, wait until they are in the pair."""
+        thread = threads.current()
+        self._waiting.append(thread)
+        was = thread.begin_park()
+        try:
+            request = self._pull
+            if request is not None and request is not _PENDING and self._behind is not None:
+                self._behind.cancel(request)
+            while self._pull is not None:
+                thread.park()
+        finally:
+            thread.end_park(was)
+            self._waiting.remove(thread)
+
+    def _arrived(self, request: Any) -> None:
+        """A receive made for foreign readers has ended."""
+        error = request.error
+        again = False
+        if error is None:
+            data = request.result if self.stream else request.result[0]
+            try:
+                if data or not self.stream:
+                    self._hidden.send(data)
+                    again = True
+                else:
+                    self._hidden.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # nobody is left to read it
+        elif error.code not in (WSAError.WSA_OPERATION_ABORTED, WSAError.WSAEINTR):
+            self.reset()
+        self._pull = None
+        for thread in tuple(self._waiting):
+            thread.wake()
+        if again and not self._gone and not self._waiting:
+            self._engine.watch(self._hidden.fileno(), _EVENTS | select.EPOLLOUT, self._stirred)
+
+    def _drained(self) -> None:
+        """Room in the pair: if foreign code took everything, more may come at once."""
+        if self._pull is not None or self._gone or not self._pulled:
+            return
+        if not self._unread() and self._engine.now() - self._asked > SWEEP and hasattr(self._behind, "enqueue_send"):
+            self._serving = True
+        if self._serving and not self._unread():
+            self._start_pull()
+
+    def _unread(self) -> int:
+        """Bytes in the pair that the client's end has not read."""
+        try:
+            fcntl.ioctl(self._hidden, termios.TIOCOUTQ, self._count)
+        except (OSError, ValueError):
+            return 0
+        return self._count[0]
+
+    def end_reads(self) -> None:
+        """The stream has ended: foreign readers get their end."""
+        try:
+            self._hidden.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def reset(self) -> None:
+        """Foreign users get what is in the pair, then ECONNRESET."""
+        if self._gone or self._hidden.fileno() < 0:
+            return
+        try:
+            if not self.stream:
+                self._hidden.shutdown(socket.SHUT_RDWR)
+                return
+            self._engine.unwatch(self._hidden.fileno())
+            if self.is_mine(self.number):
+                os.write(self.number, b"\0")  # left unread, it turns the close into a reset
+        except OSError:
+            pass
+        self._discard()
+
+    def __repr__(self) -> str:
+        state = "gone" if self._gone else "serving" if self._serving else "straight"
+        return f"<FilePair {self.number} {state}>"
+
+
+class Sweeper:
+    """Looks every SWEEP seconds for handles with data behind them that nobody asks for. One for each engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._epoll = select.epoll()  # level-triggered, and never waited on
+        self._pairs: dict[int, FilePair] = {}  # {descriptor behind: pair}
+        self._blind: set[FilePair] = set()  # pairs without a descriptor behind
+        self._recent: set[FilePair] = set()  # asked since the last look: what is left over is in no descriptor
+        self._running = False
+
+    def add(self, pair: FilePair, descriptor: int) -> None:
+        if descriptor < 0:
+            self._blind.add(pair)
+        else:
+            self._pairs[descriptor] = pair
+            try:
+                self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+            except FileExistsError:
+                pass
+        self._start()
+
+    def remove(self, pair: FilePair, descriptor: int) -> None:
+        self._blind.discard(pair)
+        self._recent.discard(pair)
+        if self._pairs.get(descriptor) is pair:
+            del self._pairs[descriptor]
+            try:
+                self._epoll.unregister(descriptor)
+            except (OSError, ValueError):
+                pass
+
+    def asked(self, pair: FilePair) -> None:
+        self._recent.add(pair)
+
+    def _start(self) -> None:
+        if not self._running:
+            self._running = True
+            self._engine.call_later(SWEEP, self._look)
+
+    def _look(self) -> None:
+        self._running = False
+        now = self._engine.now()
+        idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
+        self._recent -= idle
+        suspects = {pair for pair in idle if _stocked(pair)}
+        for descriptor, _ in self._epoll.poll(0):
+            pair = self._pairs.get(descriptor)
+            if pair is not None and now - pair.idle_since() > SWEEP:
+                suspects.add(pair)
+        for pair in suspects:
+            pair.sweep()
+        if self._pairs or self._blind:
+            self._start()
+
+
+def _stocked(pair: FilePair) -> bool:
+    """Whether something waits above the descriptor: in a connection's inbox, or its end."""
+    readable = getattr(pair._behind, "readable", None)
+    return readable is not None and bool(readable())
+
+
+_sweepers: dict[int, Sweeper] = {}  # {id of an engine: its sweeper}; engines live as long as the process
+
+
+def sweeper_of(engine: Engine) -> Sweeper:
+    sweeper = _sweepers.get(id(engine))
+    if sweeper is None:
+        sweeper = _sweepers.setdefault(id(engine), Sweeper(engine))
+    return sweeper
+
+
+_PENDING = object()
+
+
+def _ignore(request: Any) -> None:
+    pass
+
+
+def _inode(number: int) -> int:
+    try:
+        return os.fstat(number).st_ino
+    except OSError:
+        return -1
+
+
+def _events(sock: socket.socket, events: int) -> int:
+    """What poll shows of the hidden end; one that was closed meanwhile, on another thread, has hung up."""
+    poll = select.poll()
+    try:
+        poll.register(sock, events)
+        ready = poll.poll(0)
+    except (ValueError, OSError):
+        return select.POLLHUP
+    return ready[0][1] & ~select.POLLNVAL if ready else 0
