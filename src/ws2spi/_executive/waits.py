@@ -101,8 +101,8 @@ def _look_before_sleeping(thread: Thread, waiter: Waiter, alertable: bool) -> No
             outcome[0] = APC
             return
         del outcome[0]
-        # What was set or queued while we looked went past us.
-        if not (_satisfied(waiter) or (alertable and thread.pending)):
+        # What was set while we looked went past us. (APCs are looked at again before each sleep.)
+        if not _satisfied(waiter):
             return
 
 
@@ -117,7 +117,7 @@ def _sleep(thread: Thread, waiter: Waiter, deadline: float | None, alertable: bo
     while True:
         ended = outcome.get(0)
         if ended is None:
-            if alertable and thread.pending:  # queued while a nested wait was the alertable one
+            if alertable and thread.pending:  # queued while we looked, or while a nested wait was the alertable one
                 outcome.setdefault(0, APC)
                 continue
             left = None if deadline is None else deadline - _monotonic()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+# ruff: noqa: RUF012 - ctypes reads `_fields_` once
 from ws2spi._abi.wide import LPWSTR, WCHAR, Structure, create_unicode_buffer, wstring_at
 
 
@@ -58,7 +59,7 @@ def test_structure_with_late_fields() -> None:
     class Late(Structure):
         pass
 
-    Late._fields_ = [("name", WCHAR * 4)]  # noqa: RUF012
+    Late._fields_ = [("name", WCHAR * 4)]
     late = Late()
     late.name = "ab"
     assert late.name == "ab"

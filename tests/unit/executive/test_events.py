@@ -2,9 +2,10 @@
 
 import pytest
 
-from support.threads import LONG, Running, blocked_on, sleeping_wait, until
+from support.threads import LONG, Running, Sleeper, blocked_on, sleeping_wait, until
 from ws2spi._abi.constants import WAIT_OBJECT_0, WAIT_TIMEOUT
 from ws2spi._executive.events import Event
+from ws2spi._executive.waitable import Waitable, Waiter
 from ws2spi._executive.waits import wait
 
 
@@ -135,4 +136,43 @@ def test_released_wait_that_has_not_left_gets_no_second_signal() -> None:
     second = sleeping_wait([event])
     event.set()
     assert first.outcome[0] is not second.outcome[0]
+    assert not event.is_set()
+
+
+def test_object_stolen_and_set_again_while_a_wait_for_all_is_held() -> None:
+    """Rule 3 of waitable: who set it meanwhile went past the held wait, so the holder looks again."""
+
+    class Contested(Event):
+        __slots__ = ("stolen",)
+
+        def take(self) -> bool:
+            if not hasattr(self, "stolen"):
+                self.stolen = True
+                assert super().take()  # another wait was faster
+                self.set()  # and another thread sets it anew, finding the wait held
+                return False
+            return super().take()
+
+    a, b = Event(False), Contested(False, signalled=True)
+    waiter = sleeping_wait([a, b], all=True)
+    a.set()
+    assert waiter.outcome == {0: ("all",)}
+    assert not a.is_set()
+    assert not b.is_set()
+
+
+def test_reset_while_a_late_comers_signal_is_in_hand_is_not_undone() -> None:
+    """A reset between taking the signal for a wait and finding that wait gone counts: nothing is put back."""
+    event = Event(False, signalled=True)
+
+    class Leaving(Waiter):
+        __slots__ = ()
+
+        def offer(self, signal: Waitable) -> bool:
+            event.reset()
+            self.outcome[0] = ("timeout",)
+            return False
+
+    event._waiters[Leaving(Sleeper(), (event,), False)] = None
+    event._serve_late_comers()
     assert not event.is_set()

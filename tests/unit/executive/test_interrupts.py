@@ -244,6 +244,33 @@ def test_get_inside_post_and_post_inside_get() -> None:
     assert at_every_bytecode(Scene, lambda s: s.port.post(Packet(1)), lambda s: taken.append(s.port.get(0)), check_post)
 
 
+def test_get_inside_post_robs_a_sleeping_get_of_one_packet_only() -> None:
+    """A running thread takes the packet while it is being handed over: the sleeping get stays and gets the next."""
+    taken: list[Packet | None] = []
+
+    def make() -> Scene:
+        scene = Scene()
+        scene.port.post(Packet(9))
+        assert scene.port.get(0), "this thread works for the port"
+        scene.waiter = sleeping_wait([])  # type: ignore[attr-defined]
+        scene.port._waiters[scene.waiter] = None  # type: ignore[attr-defined]
+        return scene
+
+    def check(scene: Scene, result: object) -> None:
+        robbed = [packet.key for packet in taken if packet]
+        taken.clear()
+        outcome = scene.waiter.outcome  # type: ignore[attr-defined]
+        if robbed:
+            assert not outcome
+            scene.port.post(Packet(2))
+            assert outcome[0][0].key == 2
+        else:
+            assert outcome[0][0].key == 1
+        scene.port.thread_leaves(scene.thread)
+
+    assert at_every_bytecode(make, lambda s: s.port.post(Packet(1)), lambda s: taken.append(s.port.get(0)), check)
+
+
 def test_close_inside_post_and_post_inside_close() -> None:
     def closed(scene: Scene, result: object) -> None:
         with pytest.raises(PortClosed):
@@ -281,6 +308,27 @@ def test_handle_insert_inside_insert_gives_two_handles() -> None:
         made.clear()
 
     assert at_every_bytecode(HandleTable, lambda t: t.insert(t), lambda t: made.append(t.insert(t)), check)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_one_set_is_consumed_once_when_waits_strike_in_each_other(every: bool) -> None:
+    """4: an auto-reset event releases exactly one; test and clear are one step."""
+
+    def make() -> Scene:
+        scene = Scene()
+        scene.auto.set()
+        scene.second.set()
+        scene.struck = []  # type: ignore[attr-defined]
+        return scene
+
+    def look(scene: Scene) -> int:
+        return wait((scene.auto, scene.second) if every else (scene.auto,), all=every, timeout=0)
+
+    def check(scene: Scene, result: object) -> None:
+        assert sorted([result, *scene.struck]) == [WAIT_OBJECT_0, WAIT_TIMEOUT]  # type: ignore[attr-defined]
+        assert not scene.auto.is_set()
+
+    assert at_every_bytecode(make, look, lambda s: s.struck.append(look(s)), check)  # type: ignore[attr-defined]
 
 
 # Waits: whatever strikes, the wait ends by it at once, or it is still there afterwards.

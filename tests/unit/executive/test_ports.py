@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from support.threads import LONG, Running, blocked_on, until
+from support.threads import LONG, Running, blocked_on, sleeping_wait, until
 from ws2spi._abi.constants import WAIT_OBJECT_0
 from ws2spi._executive.events import Event
 from ws2spi._executive.ports import CompletionPort, Packet, PortClosed
@@ -321,3 +321,15 @@ def test_wait_on_an_event_inside_work_still_ends() -> None:
     blocked_on(event)(1)
     event.set()
     assert worker.result() == WAIT_OBJECT_0
+
+
+def test_packet_for_a_get_whose_time_is_over_goes_to_the_next() -> None:
+    """A get that has timed out and not yet left costs neither the packet nor a place."""
+    port = CompletionPort(1)
+    leaving = sleeping_wait([])
+    leaving.outcome[0] = ("timeout",)
+    port._waiters[leaving] = None
+    port.post(Packet(1))
+    packet = port.get(0)
+    assert packet
+    assert packet.key == 1

@@ -255,3 +255,52 @@ def test_exception_of_a_signal_handler_gives_the_signal_back() -> None:
         signal.signal(signal.SIGALRM, before)
     assert not event._waiters
     assert not current()._parked
+
+
+def test_apc_that_a_nested_wait_left_ends_the_outer_one() -> None:
+    """A handler's own alertable wait ends by its object while an APC comes: the outer alertable wait gets the APC."""
+    thread = current()
+    thread.pending.clear()
+    ran: list[int] = []
+
+    class Trap(Event):
+        __slots__ = ("looks",)
+
+        def take(self) -> bool:
+            self.looks = getattr(self, "looks", 0) + 1
+            if self.looks == 2:  # registered: the nested wait is the thread's alertable one
+                thread.queue_apc(ran.append, 1)
+            return self.looks == 2
+
+    trap = Trap(False)
+    nested: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: nested.append(wait((trap,), timeout=LONG, alertable=True)))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        assert wait((), timeout=LONG, alertable=True) == WAIT_IO_COMPLETION
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert nested == [WAIT_OBJECT_0]
+    assert ran == [1]
+
+
+def test_first_comer_after_a_nested_wait_still_ends_the_outer_one() -> None:
+    """A13 for an outer wait that an alertable wait of a handler has interrupted."""
+    thread = current()
+    thread.pending.clear()
+    event = Event(False)
+    ran: list[int] = []
+
+    def handler(*_: object) -> None:
+        wait((), timeout=0.001, alertable=True)
+        thread.queue_apc(ran.append, 1)
+        event.set()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        assert wait((event,), timeout=LONG, alertable=True) == WAIT_IO_COMPLETION
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ran == [1]
+    assert event.is_set()
