@@ -5,6 +5,7 @@ A refusal is one line on stderr that begins with `ws2spi:`. `run` leaves with th
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -88,10 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = import_module(f"ws2spi.cli.{SUBCOMMANDS[arguments.subcommand][0]}")
     handler: Callable[[Any], int] = module.main
     try:
-        return handler(arguments)
+        status = handler(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except BrokenPipeError:
-        # The reader of our stdout has left (`ws2spi layers | head -1`): the interpreter must not complain at exit.
-        sys.stdout = None
+        # The reader of our stdout has left (`ws2spi layers | head -1`). What is in the buffer still goes nowhere, or else
+        # the interpreter would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141  # 128 + SIGPIPE, what the shell would show
 
 
