@@ -17,15 +17,18 @@ def at_every_bytecode(
     call: Callable[[_T], Any],
     handler: Callable[[_T], Any],
     check: Callable[[_T, Any], object],
+    watched: tuple[str, ...] = (_WATCHED,),
 ) -> int:
     """For every bytecode of the executive's code in `call`: a fresh object, the handler struck there, the check.
+
+    `watched`: paths whose code is struck, instead of the executive's.
 
     Returns how many points there were. A failing check names the point.
     """
     point = 0
     while True:
         target = make()
-        struck, result, where = _once(target, call, handler, point)
+        struck, result, where = _once(target, call, handler, point, watched)
         if not struck:
             return point
         try:
@@ -35,14 +38,16 @@ def at_every_bytecode(
         point += 1
 
 
-def _once(target: Any, call: Callable[[Any], Any], handler: Callable[[Any], Any], point: int) -> tuple[bool, Any, str]:
+def _once(
+    target: Any, call: Callable[[Any], Any], handler: Callable[[Any], Any], point: int, watched: tuple[str, ...]
+) -> tuple[bool, Any, str]:
     seen = 0
     struck = False
     where = ""
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal seen, struck, where
-        if not frame.f_code.co_filename.startswith(_WATCHED):
+        if not frame.f_code.co_filename.startswith(watched):
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":

@@ -104,9 +104,7 @@ class MemoryProvider:
             raise WinsockError(WSAError.WSAENOTCONN)
         return ("127.0.0.1", 8)
 
-    def send(
-        self, entry: SocketEntry, buffers: Sequence[Any], flags: int, completion: Completion | None
-    ) -> int | None:
+    def send(self, entry: SocketEntry, buffers: Sequence[Any], flags: int, completion: Completion | None) -> int | None:
         self.calls.append("send")
         end: Any = entry.context
         if end.peer is None:

@@ -145,7 +145,7 @@ class SocketTable:
         """
         lower = self.entries.get(entry.number)
         if lower is not None and lower.inode == entry.inode:
-            entry.below = lower
+            entry.below = lower.below if lower.provider is entry.provider else lower
             entry.port, entry.key, entry.skip_on_success = lower.port, lower.key, lower.skip_on_success
             entry.overlapped = lower.overlapped
             self.entries[entry.number] = entry

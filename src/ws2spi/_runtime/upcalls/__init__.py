@@ -11,6 +11,7 @@ from ws2spi._runtime.upcalls.events import close_event, create_event, reset_even
 from ws2spi._runtime.upcalls.handles import (
     close_socket_handle,
     create_socket_handle,
+    forget_ifs_handle,
     get_provider_path,
     modify_ifs_handle,
     query_socket_handle_context,
@@ -25,6 +26,7 @@ __all__ = [
     "complete_overlapped_request",
     "create_event",
     "create_socket_handle",
+    "forget_ifs_handle",
     "get_provider_path",
     "modify_ifs_handle",
     "open_current_thread",

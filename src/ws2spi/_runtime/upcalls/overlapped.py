@@ -3,7 +3,7 @@
 from typing import Any
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime.completion import announce, is_null, overlapped_of
+from ws2spi._runtime.completion import announce, is_null
 from ws2spi._runtime.sockets import sockets
 
 
@@ -26,4 +26,4 @@ def complete_overlapped_request(s: int, overlapped: Any, code: int, transferred:
         raise WinsockError(WSAError.WSAEINVAL, f"socket {s}")
     if is_null(overlapped):
         raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED")
-    announce(entry, overlapped_of(overlapped), code, transferred)
+    announce(entry, overlapped, code, transferred)
