@@ -49,8 +49,8 @@ class Connection(Receiving, Sending):
         self._views: list[View | None] = [None] * len(plan.layers)
         self._edges: list[Edge | None] = [None] * len(plan.layers)
         stream = transport.stream
-        self.raw_send = plan.answers(-1, "send" if stream else "send_to") is None
-        self.raw_recv = plan.answers(-1, "recv" if stream else "recv_from") is None
+        self.raw_send = transport.direct and plan.answers(-1, "send" if stream else "send_to") is None
+        self.raw_recv = transport.direct and plan.answers(-1, "recv" if stream else "recv_from") is None
         self._connecting = False
         self._init_sending(self.path(-1, "send" if stream else "send_to"))
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
@@ -130,7 +130,7 @@ class Connection(Receiving, Sending):
             self._reconsider()
             self._produce = self._accept
             self._inbox = ItemInbox()
-            self.raw_recv = self.plan.answers(-1, "accept") is None
+            self.raw_recv = self.transport.direct and self.plan.answers(-1, "accept") is None
 
     async def _accept(self) -> "Connection":
         connection = cast("Connection", await self.path(-1, "accept")())

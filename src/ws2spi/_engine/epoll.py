@@ -70,6 +70,14 @@ class Engine:
         if loop is not None:
             loop.wake()
 
+    def run_on_loop(self, call: Callable[..., object], *arguments: Any) -> None:
+        """As `call_soon`, but at once when the caller is the loop itself."""
+        loop = self._loop
+        if loop is not None and loop.ident == threading.get_ident():
+            call(*arguments)
+        else:
+            self.call_soon(call, *arguments)
+
     def call_later(self, delay: float, call: Callable[..., object], *arguments: Any) -> Timer:
         """Run `call(*arguments)` on the loop after `delay` seconds, unless the timer is cancelled."""
         return self.at(self.now() + delay, call, *arguments)

@@ -258,6 +258,12 @@ class FilePair:
         self._serving = True
         self._start_pull()
 
+    @property
+    def can_withdraw(self) -> bool:
+        """Whether a receive made for foreign readers can be taken back without loss: then it may be made on
+        suspicion."""
+        return self._enqueue is not None
+
     def idle_since(self) -> float:
         """When the last straight receive was made, on the engine's clock."""
         return self._asked
@@ -317,7 +323,7 @@ class FilePair:
         """Room in the pair: if foreign code took everything, more may come at once."""
         if self._pull is not None or self._gone or not self._pulled:
             return
-        if not self._unread() and self._engine.now() - self._asked > SWEEP and hasattr(self._behind, "enqueue_send"):
+        if not self._unread() and self._engine.now() - self._asked > SWEEP and self.can_withdraw:
             self._serving = True
         if self._serving and not self._unread():
             self._start_pull()
@@ -403,6 +409,7 @@ class Sweeper:
         idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
         self._recent -= idle
         suspects = {pair for pair in idle if _stocked(pair)}
+        suspects |= {pair for pair in tuple(self._blind) if pair.can_withdraw and now - pair.idle_since() > SWEEP}
         for descriptor, _ in self._epoll.poll(0):
             pair = self._pairs.get(descriptor)
             if pair is not None and now - pair.idle_since() > SWEEP:

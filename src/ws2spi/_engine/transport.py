@@ -47,6 +47,8 @@ class SocketTransport:
     epoll.
     """
 
+    direct = True  # non-blocking questions can be put to the kernel without a coroutine
+
     __slots__ = (
         "_receiving",
         "_recv",
@@ -324,6 +326,11 @@ class SocketTransport:
         count = array.array("i", [0])
         fcntl.ioctl(self.fd, termios.TIOCOUTQ, count)
         return count[0]
+
+    def bound(self) -> bool:
+        """Whether the socket has a local port."""
+        name = self.sock.getsockname()
+        return len(name) > 1 and bool(name[1])
 
     def lose(self) -> None:
         """The descriptor was closed behind our back and its number belongs to a stranger: never touch it again."""

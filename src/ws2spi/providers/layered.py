@@ -1,6 +1,8 @@
 """Stacks in the catalog: a stack of layers as a service provider, with a hidden entry of its own and its chains.
 
-`install` puts chains over the base entries on top of the order; sockets made from then on go through the layers.
+`install` puts a chain over the topmost entry of every protocol; sockets made from then on go through the layers. Where
+that entry belongs to the base provider or to another stack, all layers share one connection over one Linux socket and
+nothing is paid for the boundary between providers; over anybody else's procedure table the bottom is `lower`.
 """
 
 import dataclasses
@@ -8,8 +10,11 @@ import uuid
 from types import TracebackType
 
 from ws2spi._abi import constants as c
-from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine.connection import Connection
+from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
 from ws2spi._runtime.process import runtime
+from ws2spi.providers.lower import PrivateThread, ProviderTransport
 from ws2spi.providers.sockets import SocketProvider
 from ws2spi.providers.stack import Stack
 
@@ -17,14 +22,40 @@ from ws2spi.providers.stack import Stack
 class LayeredProvider(SocketProvider):
     """A stack as one provider: IFS if no layer touches bytes, else with handles of its own."""
 
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack, ifs=stack.ifs)
+    def __init__(self, stack: Stack, *, ifs: bool) -> None:
+        super().__init__(stack, ifs=ifs)
+        self._private = PrivateThread()
+
+    def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
+        layers = self.stack.layers
+        below = _below(info)
+        # Stacks over stacks are one stack: the boundary between two of ours is a call, not a socket handle.
+        while isinstance(provider := runtime.provider(below), LayeredProvider):
+            layers += provider.stack.layers
+            below = _below(below)
+        stack = self.stack if layers is self.stack.layers else Stack(layers)
+        if below.provider_id in (BASE_IPV4, BASE_IPV6):
+            return stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
+        return stack.connection(runtime.engine, ProviderTransport.open(below, self._private))
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        self._private.close()
+
+
+def _below(info: CatalogEntry) -> CatalogEntry:
+    """The entry that a chain entry was layered over."""
+    below = runtime.catalog.get(info.chain[1]) if len(info.chain) > 1 else None
+    if below is None:
+        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"what {info.name!r} was layered over is gone")
+    return below
 
 
 class Installed:
     """A stack in the catalog; `remove()` (or leaving the `with` block) takes it out again.
 
     Attributes:
+        stack: the layers.
         ids: the catalog ids, the layer's own hidden entry first.
     """
 
@@ -46,16 +77,21 @@ class Installed:
 
 
 def install(stack: Stack, name: str | None = None) -> Installed:
-    """Put `stack` over every base entry of this process's catalog, on top of the order.
+    """Put `stack` over the topmost entry of every protocol in this process's catalog, on top of the order.
 
     Parameters:
         name: what the entries are called; the layers' names unless given.
     Returns: what takes it out again.
+    Errors: WinsockError WSANO_RECOVERY when a chain would have more than seven entries.
     """
     title = name or " over ".join(layer.name for layer in stack.layers) or "empty stack"
     provider_id = uuid.uuid4()
-    flag = c.XP1_IFS_HANDLES if stack.ifs else 0
-    bases = [entry for entry in runtime.catalog.enum_protocols() if entry.base and not entry.chain]
+    topmost: dict[tuple[int, int, int], CatalogEntry] = {}
+    for entry in runtime.catalog.enum_protocols():
+        topmost.setdefault((entry.address_family, entry.socket_type, entry.protocol), entry)
+    # An IFS layer hands out the lower provider's handle, so it needs one that is a descriptor of its own all the way.
+    ifs = stack.ifs and all(entry.ifs for entry in topmost.values())
+    flag = c.XP1_IFS_HANDLES if ifs else 0
     own = CatalogEntry(
         address_family=c.AF_INET,
         socket_type=c.SOCK_STREAM,
@@ -68,16 +104,18 @@ def install(stack: Stack, name: str | None = None) -> Installed:
     )
     chains = [
         dataclasses.replace(
-            base,
-            name=f"{title} over {base.name}",
+            entry,
+            name=f"{title} over {entry.name}",
             provider_id=provider_id,
             catalog_id=0,
-            service_flags=base.service_flags & ~c.XP1_IFS_HANDLES | flag,
-            chain=(0, base.catalog_id),
+            service_flags=entry.service_flags & ~c.XP1_IFS_HANDLES | flag,
+            chain=(0, entry.catalog_id, *entry.chain[1:]),
             base=False,
         )
-        for base in bases
+        for entry in topmost.values()
     ]
-    provider = LayeredProvider(stack)
+    if any(len(chain.chain) > c.MAX_PROTOCOL_CHAIN for chain in chains):
+        raise WinsockError(WSAError.WSANO_RECOVERY, f"a chain has at most {c.MAX_PROTOCOL_CHAIN} entries")
+    provider = LayeredProvider(stack, ifs=ifs)
     installed = runtime.catalog.install([own, *chains], lambda entry: provider)
     return Installed(stack, [entry.catalog_id for entry in installed])

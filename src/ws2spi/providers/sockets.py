@@ -16,7 +16,7 @@ from typing import Any
 
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._engine.transport import SocketTransport, winsock_error
@@ -151,11 +151,13 @@ class SocketProvider:
     # -- life ------------------------------------------------------------------------------------------------------
 
     def socket(self, af: int, type: int, protocol: int, info: CatalogEntry, flags: int) -> int:
-        transport = self.lower_socket(af, type, protocol, info)
-        connection = self.stack.connection(runtime.engine, transport)
-        return self._register(connection, info).number
+        return self._register(self.open(af, type, protocol, info), info).number
 
-    def lower_socket(self, af: int, type: int, protocol: int, info: CatalogEntry) -> SocketTransport:
+    def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
+        """A new connection of this provider's layers over what lies beneath them."""
+        return self.stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
+
+    def lower_socket(self, af: int, type: int, protocol: int) -> SocketTransport:
         """A new Linux socket for Windows' numbers."""
         kind = _TYPES.get(type)
         if kind is None:
@@ -184,7 +186,11 @@ class SocketProvider:
             connection.close()
             raise
         found = sockets.lookup(number).of(self)
-        assert found is not None
+        if found is None:
+            connection.close()
+            raise WinsockError(
+                WSAError.WSAEPROVIDERFAILEDINIT, f"catalog entry {info.catalog_id} is another provider's"
+            )
         found.state = Socket(connection, info)
         found.on_purge = self._purged
         self._open[number] = found
@@ -210,9 +216,12 @@ class SocketProvider:
     def _would_linger(self, state: Socket) -> bool:
         if not state.connected:
             return False
-        sock = state.connection.transport.sock
-        on, seconds = struct.unpack("ii", sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
-        return bool(on and seconds and state.connection.transport.unsent_bytes())
+        if not state.connection.transport.unsent_bytes():
+            return False
+        on, seconds = struct.unpack(
+            "ii", state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_LINGER, 8)
+        )
+        return bool(on and seconds)
 
     def _last_copy_closed(self, entry: SocketEntry) -> None:
         """The hidden end hung up: closesocket and nobody else had it, or foreign code closed the descriptor."""
@@ -352,7 +361,7 @@ class SocketProvider:
         return peer
 
     def _bound(self, state: Socket) -> bool:
-        return bool(state.connection.transport.sock.getsockname()[1])
+        return state.connection.transport.bound()
 
     # -- data ------------------------------------------------------------------------------------------------------
 
@@ -427,10 +436,6 @@ class SocketProvider:
                 raise WinsockError(WSAError.WSAEINVAL, "receive before bind")
         size = len(buffers[0]) if len(buffers) == 1 else sum(len(buffer) for buffer in buffers)
         peek = bool(flags & c.MSG_PEEK)
-        if entry.pair is not None:
-            moved = entry.pair.take(size, peek)
-            if moved is not None:
-                return _fill(buffers, moved), 0, None
         connection = state.connection
         if completion is not None:
             starting = Starting(state, completion, _Received(buffers, completion))
@@ -519,8 +524,9 @@ class SocketProvider:
         return None
 
     def _pending_error(self, state: Socket) -> int:
-        number = state.connection.transport.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return winsock_error(OSError(number, ""), "SO_ERROR").code if number else 0
+        value = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR, 4)
+        number: int = struct.unpack("i", value)[0]
+        return wsa_from_errno(number) if number else 0
 
     def setsockopt(self, entry: SocketEntry, level: int, option: int, value: bytes) -> None:
         state: Socket = entry.state

@@ -5,7 +5,6 @@ from typing import Any
 
 from ws2spi._engine.boundary import Plan
 from ws2spi._engine.connection import Connection, EngineShape
-from ws2spi._engine.transport import SocketTransport
 from ws2spi.providers.layer import Layer
 
 
@@ -27,8 +26,11 @@ class Stack:
         self.handshakes = any(layer.handshakes for layer in self.layers)
         self.plan = Plan(self.layers, [layer.overrides() for layer in self.layers])
 
-    def connection(self, engine: EngineShape, transport: SocketTransport, *, origin: Any = None) -> Connection:
-        """A new connection of these layers over `transport`; their `socket` methods run first."""
+    def connection(self, engine: EngineShape, transport: Any, *, origin: Any = None) -> Connection:
+        """A new connection of these layers over `transport` (a `SocketTransport` or what takes its place).
+
+        Their `socket` methods run first.
+        """
         connection = Connection(engine, transport, self.plan, origin=origin)
         if self.plan.has_socket:
             connection.submit("socket")

@@ -170,6 +170,8 @@ class FakeTransport:
         connect_delay: seconds of the fake clock until a connect has its outcome.
     """
 
+    direct = True
+
     def __init__(self, engine: FakeEngine, capacity: int = CAPACITY) -> None:
         self.engine = engine
         self.capacity = capacity

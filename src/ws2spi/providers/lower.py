@@ -1,0 +1,311 @@
+"""The bottom of a stack that stands on another provider's procedure table instead of a Linux socket.
+
+Windows' layering, spelled out once so that authors of `Layer` never meet it: each send or receive goes down with an
+OVERLAPPED and buffers of ours (the substitutes), an intermediate completion routine, and the WSATHREADID of a private
+thread that waits alertably: the engine's. The lower provider queues the routine there as an APC; the routine wakes the
+coroutine; what the client asked for is completed upwards by its own record, as on every other connection.
+
+Calls that the SPI lets block without an overlapped form, connect and accept, run on a thread of their own.
+"""
+
+import ctypes
+import threading
+import types
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from ws2spi._abi import addresses
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF, WSATHREADID
+from ws2spi._engine.operations import Event, Kind, Task, Want
+from ws2spi._engine.transport import MAX_DATAGRAM, Address
+from ws2spi._runtime import protocol_info, upcalls
+from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._runtime.process import runtime
+from ws2spi._runtime.serve import table_of
+from ws2spi._runtime.threads import ThreadId
+
+if TYPE_CHECKING:
+    from ws2spi._engine.connection import Connection
+
+_ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
+_PENDING = WSAError.WSA_IO_PENDING
+_FAILED = (c.SOCKET_ERROR, c.INVALID_SOCKET)
+
+
+class PrivateThread:
+    """The WSATHREADID of the engine's thread, opened there once and closed when the provider is done."""
+
+    def __init__(self) -> None:
+        self._identity: WSATHREADID | None = None
+
+    def identity(self) -> WSATHREADID:
+        """The structure to pass as lpThreadId."""
+        if self._identity is None:
+            opened: list[ThreadId] = []
+            there = threading.Event()
+
+            def open_there() -> None:
+                opened.append(upcalls.open_current_thread())
+                there.set()
+
+            runtime.engine.run_on_loop(open_there)
+            there.wait()
+            self._identity = WSATHREADID(*opened[0])
+        return self._identity
+
+    def close(self) -> None:
+        identity, self._identity = self._identity, None
+        if identity is not None:
+            upcalls.close_thread(identity)
+
+
+class Operation:
+    """One overlapped call on its way through the lower provider; keeps the substitutes alive until it is back."""
+
+    __slots__ = ("buffer", "code", "ended", "event", "keep", "overlapped", "transferred", "wsabuf")
+
+    def __init__(self, connection: "Connection", buffer: Any, size: int) -> None:
+        self.buffer = buffer
+        self.wsabuf = WSABUF(size, ctypes.addressof(buffer))
+        self.overlapped = OVERLAPPED()
+        self.event = Event(connection)
+        self.code = 0
+        self.transferred = 0
+        self.ended = False
+        self.keep: Any = None
+
+    def routine(self, error: int, transferred: int, overlapped: Any, flags: int) -> None:
+        """The intermediate procedure, as an APC on the private thread."""
+        _in_flight.discard(self)
+        self.code, self.transferred, self.ended = error, transferred, True
+        self.event.set()
+
+
+_in_flight: set[Operation] = set()  # what lower providers still point into, whatever became of the connection
+
+
+class ProviderTransport:
+    """In the place of `SocketTransport`: a socket of the provider below.
+
+    Parameters:
+        info: the catalog entry of the provider below; table: its functions; number: its socket.
+        private: where completion routines run.
+    """
+
+    direct = False  # nothing can be asked without a coroutine; the connection keeps an inbox for everything
+
+    def __init__(self, info: CatalogEntry, table: Any, number: int, private: PrivateThread) -> None:
+        self.info = info
+        self.table = table
+        self.number = number
+        self.private = private
+        self.stream = info.stream
+        self.fd = -1
+        self.connection: Connection | None = None
+        self.reader: Task | None = None
+        self.writer: Task | None = None
+        self.armed = 0
+        self.closed = False
+
+    @classmethod
+    def open(cls, info: CatalogEntry, private: PrivateThread) -> "ProviderTransport":
+        """A new socket of the provider of `info`, always overlapped."""
+        table = table_of(runtime.provider(info))
+        code = INT()
+        number = table.lpWSPSocket(
+            info.address_family,
+            info.socket_type,
+            info.protocol,
+            ctypes.pointer(protocol_info.structure(info)),
+            0,
+            c.WSA_FLAG_OVERLAPPED,
+            ctypes.byref(code),
+        )
+        if number == c.INVALID_SOCKET:
+            raise WinsockError(code.value, "the provider below")
+        return cls(info, table, number, private)
+
+    # -- data ------------------------------------------------------------------------------------------------------
+
+    @types.coroutine
+    def send(self, data: Any) -> Generator[Want, None, None]:
+        operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
+        self._start(operation, "lpWSPSend", ctypes.byref(DWORD()), 0)
+        yield from self._end(operation)
+
+    @types.coroutine
+    def recv(self, size: int) -> Generator[Want, None, bytes]:
+        operation = self._operation(ctypes.create_string_buffer(size), size)
+        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD()), ctypes.byref(DWORD()))
+        yield from self._end(operation)
+        return ctypes.string_at(operation.buffer, operation.transferred)
+
+    @types.coroutine
+    def send_to(self, data: Any, address: Address | None = None) -> Generator[Want, None, None]:
+        if address is None:
+            yield from self.send(data)
+            return
+        operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
+        packed = addresses.pack(self.info.address_family, address)
+        operation.keep = ctypes.create_string_buffer(packed, len(packed))
+        self._start(operation, "lpWSPSendTo", ctypes.byref(DWORD()), 0, operation.keep, len(packed))
+        yield from self._end(operation)
+
+    @types.coroutine
+    def recv_from(self, size: int = MAX_DATAGRAM) -> Generator[Want, None, tuple[bytes, Address]]:
+        operation = self._operation(ctypes.create_string_buffer(size), size)
+        room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
+        operation.keep = (room, length)
+        self._start(
+            operation, "lpWSPRecvFrom", ctypes.byref(DWORD()), ctypes.byref(DWORD()), room, ctypes.byref(length)
+        )
+        yield from self._end(operation)
+        sender = addresses.unpack(room.raw[: length.value])[1]
+        return ctypes.string_at(operation.buffer, operation.transferred), sender
+
+    def _operation(self, buffer: Any, size: int) -> Operation:
+        assert self.connection is not None
+        return Operation(self.connection, buffer, size)
+
+    def _start(self, operation: Operation, function: str, *middle: Any) -> None:
+        code = INT()
+        _in_flight.add(operation)
+        failed = getattr(self.table, function)(
+            self.number,
+            ctypes.byref(operation.wsabuf),
+            1,
+            *middle,
+            ctypes.byref(operation.overlapped),
+            operation.routine,
+            ctypes.byref(self.private.identity()),
+            ctypes.byref(code),
+        )
+        if failed and code.value != _PENDING:
+            _in_flight.discard(operation)
+            raise WinsockError(code.value, "the provider below")
+
+    @types.coroutine
+    def _end(self, operation: Operation) -> Generator[Want, None, None]:
+        while not operation.ended:
+            yield from operation.event.wait()
+        if operation.code:
+            raise WinsockError(operation.code, "the provider below")
+
+    # -- control ---------------------------------------------------------------------------------------------------
+
+    async def connect(self, address: Address) -> None:
+        data = addresses.pack(self.info.address_family, address)
+        await self._aside(lambda: self._call("lpWSPConnect", data, len(data), None, None, None, None))
+
+    async def accept(self) -> "ProviderTransport":
+        def accept() -> int:
+            room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
+            return self._call("lpWSPAccept", room, ctypes.byref(length), None, 0)
+
+        number = await self._aside(accept)
+        return ProviderTransport(self.info, self.table, number, self.private)
+
+    async def bind(self, address: Address) -> None:
+        data = addresses.pack(self.info.address_family, address)
+        self._call("lpWSPBind", data, len(data))
+
+    async def listen(self, backlog: int) -> None:
+        self._call("lpWSPListen", backlog)
+
+    async def shutdown(self, how: int) -> None:
+        self._call("lpWSPShutdown", how)  # SHUT_ and SD_ are the same numbers
+
+    async def getsockname(self) -> Address:
+        return self._name("lpWSPGetSockName")
+
+    async def getpeername(self) -> Address:
+        return self._name("lpWSPGetPeerName")
+
+    async def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        """Linux numbers, as everywhere beneath a layer: no provider below speaks them."""
+        raise WinsockError(WSAError.WSAENOPROTOOPT, "socket options of a provider below")
+
+    async def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        raise WinsockError(WSAError.WSAENOPROTOOPT, "socket options of a provider below")
+
+    async def socket(self) -> None:
+        """The lower socket exists already."""
+
+    async def close(self) -> None:
+        """The connection closes the lower socket after the layers' last words."""
+
+    def _name(self, function: str) -> Address:
+        room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
+        self._call(function, room, ctypes.byref(length))
+        return addresses.unpack(room.raw[: length.value])[1]
+
+    def _call(self, function: str, *arguments: Any) -> int:
+        code = INT()
+        result: int = getattr(self.table, function)(self.number, *arguments, ctypes.byref(code))
+        if result in _FAILED:
+            raise WinsockError(code.value, "the provider below")
+        return result
+
+    async def _aside(self, call: Callable[[], int]) -> int:
+        """Run a call that may block on a thread of its own; the connection goes on meanwhile."""
+        assert self.connection is not None
+        event = Event(self.connection)
+        outcome: list[int | WinsockError] = []
+
+        def run() -> None:
+            try:
+                outcome.append(call())
+            except WinsockError as error:
+                outcome.append(error)
+            event.set()
+
+        threading.Thread(target=run, name="ws2spi-lower", daemon=True).start()
+        await event.wait()
+        if isinstance(outcome[0], WinsockError):
+            raise outcome[0]
+        return outcome[0]
+
+    # -- for the connection ----------------------------------------------------------------------------------------
+
+    def ready(self, kind: Kind) -> bool:
+        return kind is Kind.WRITE
+
+    def make_abortive(self) -> None:
+        linger = ctypes.create_string_buffer(b"\x01\x00\x00\x00", 4)  # struct linger: on, 0 seconds
+        try:
+            self._call("lpWSPSetSockOpt", c.SOL_SOCKET, c.SO_LINGER, linger, 4)
+        except WinsockError:
+            pass  # a provider without the option ends as it can
+
+    def disconnect(self) -> None:
+        """A layer above has failed: the lower socket is closed at once, with a reset where it can."""
+        self.make_abortive()
+        self.close_now()
+
+    def bound(self) -> bool:
+        return bool(self._name("lpWSPGetSockName")[1])
+
+    def unsent_bytes(self) -> int:
+        return 0
+
+    def descriptor(self) -> int:
+        return -1
+
+    def lose(self) -> None:
+        self.close_now()
+
+    def close_now(self) -> None:
+        if not self.closed:
+            self.closed = True
+            try:
+                self._call("lpWSPCloseSocket")
+            except WinsockError:
+                pass  # closed below already
+
+    def __repr__(self) -> str:
+        return f"<ProviderTransport {self.number} of {self.info.name!r} {'closed' if self.closed else 'open'}>"
+
+
+__all__ = ["PrivateThread", "ProviderTransport"]
