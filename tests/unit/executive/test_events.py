@@ -139,7 +139,8 @@ def test_released_wait_that_has_not_left_gets_no_second_signal() -> None:
     assert not event.is_set()
 
 
-def test_object_stolen_and_set_again_while_a_wait_for_all_is_held() -> None:
+@pytest.mark.parametrize("manual", [False, True])
+def test_object_stolen_and_set_again_while_a_wait_for_all_is_held(manual: bool) -> None:
     """Rule 3 of waitable: who set it meanwhile went past the held wait, so the holder looks again."""
 
     class Contested(Event):
@@ -153,11 +154,11 @@ def test_object_stolen_and_set_again_while_a_wait_for_all_is_held() -> None:
                 return False
             return super().take()
 
-    a, b = Event(False), Contested(False, signalled=True)
+    a, b = Event(manual), Contested(False, signalled=True)
     waiter = sleeping_wait([a, b], all=True)
     a.set()
     assert waiter.outcome == {0: ("all",)}
-    assert not a.is_set()
+    assert a.is_set() == manual
     assert not b.is_set()
 
 

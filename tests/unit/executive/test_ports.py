@@ -205,9 +205,11 @@ def test_close_ends_waiting_gets() -> None:
 
 
 def test_closed_port_refuses_everything() -> None:
-    """E16: queued packets are lost."""
+    """E16: queued packets are lost, for the thread that works on one, too."""
     port = CompletionPort()
-    port.post(Packet(1))
+    for key in range(3):
+        port.post(Packet(key))
+    assert port.get(0)
     port.close()
     assert not port.post(Packet(2))
     with pytest.raises(PortClosed):
