@@ -3,7 +3,7 @@
 The open, complete Winsock 2 service provider interface as a Python runtime for Linux. `Layer` is what you derive from;
 `ws2spi run` puts layers under a program; `ws2spi.ws2_32` and `ws2spi.kernel32` are the exact faces of the DLLs.
 
-Names are loaded when they are first used, so that the command line starts quickly.
+Never: work at import time. Names are loaded when they are first used, so that the command line starts quickly.
 """
 
 import importlib

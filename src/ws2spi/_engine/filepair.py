@@ -150,7 +150,8 @@ class FilePair:
             on_gone()
 
     def _discard(self) -> None:
-        sweeper_of(self._engine).remove(self, self._watched)
+        if self._behind is not None:
+            sweeper_of(self._engine).remove(self, self._watched)
         if self._hidden.fileno() >= 0:
             self._engine.unwatch(self._hidden.fileno())
             self._hidden.close()

@@ -5,32 +5,31 @@ One `Socket` stands behind each handle (`entry.state`). What Winsock keeps and L
 mode, time-outs, shut-down directions, the error of a failed connect, and which overlapped calls are pending.
 """
 
-import errno
 import os
 import socket
 import struct
-import time
-from _thread import get_ident
 from collections.abc import Sequence
 from typing import Any
 
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._engine.transport import SocketTransport, winsock_error
 from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.threads import Thread
-from ws2spi._runtime import protocol_info, upcalls
+from ws2spi._runtime import upcalls
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion, result_of
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.provider import Buffer
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.upcalls.handles import forget_ifs_handle
-from ws2spi.providers import options
+from ws2spi.providers.control import OptionCalls
+from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
+from ws2spi.providers.transfers import Received, Starting, fill, sent
 
 Address = tuple[Any, ...]
 
@@ -40,99 +39,7 @@ _RECV_FLAGS = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
 _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
 
 
-class Socket:
-    """What a provider remembers of one socket."""
-
-    __slots__ = (
-        "blocking",
-        "connected",
-        "connected_at",
-        "connecting",
-        "connection",
-        "error",
-        "info",
-        "listening",
-        "pending",
-        "recv_timeout",
-        "send_timeout",
-        "shut_recv",
-        "shut_send",
-        "stream",
-    )
-
-    def __init__(self, connection: Connection, info: CatalogEntry) -> None:
-        self.connection = connection
-        self.info = info
-        self.stream = connection.transport.stream
-        self.blocking = True
-        self.connected = False
-        self.connected_at = 0.0
-        self.connecting: Request | None = None
-        self.listening = False
-        self.shut_send = False
-        self.shut_recv = False
-        self.recv_timeout: float | None = None
-        self.send_timeout: float | None = None
-        self.error = 0  # SO_ERROR: a WSA code, read once
-        self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
-
-    def now_connected(self) -> None:
-        self.connected = True
-        self.connected_at = time.monotonic()
-        self.shut_send = self.shut_recv = False
-
-    def __repr__(self) -> str:
-        state = "listening" if self.listening else "connected" if self.connected else "idle"
-        return f"<Socket {state} pending={len(self.pending)} {self.connection!r}>"
-
-
-class Starting:
-    """The start of an overlapped call, on the thread that makes it.
-
-    The engine may finish the request before the start returns. On the starting thread that is an immediate end, which
-    the
-    caller reports by its own return; on another one the client is told at once, even before the start returns.
-    """
-
-    __slots__ = ("completion", "ended", "finish", "socket", "starter")
-
-    def __init__(self, state: Socket, completion: Completion, finish: Any) -> None:
-        self.socket = state
-        self.completion = completion
-        self.finish = finish  # request -> (code, bytes, flags), storing what was received
-        self.starter = get_ident()
-        self.ended = False
-
-    def done(self, request: Request) -> None:
-        """The engine's callback."""
-        self.socket.pending.pop(request, None)
-        if self.starter == get_ident():
-            self.ended = True  # still inside the start
-            return
-        self.tell(request)
-
-    def started(self, request: Request) -> tuple[int, int] | None:
-        """Back in the start: (bytes, flags) of an immediate success, None when pending; raises an immediate failure."""
-        if not self.ended:
-            self.socket.pending[request] = self.completion
-            self.starter = 0
-            if request.done:  # ended between the two lines above, on another thread, which has told or will
-                self.socket.pending.pop(request, None)
-            return None
-        code, transferred, flags = self.finish(request)
-        if not code:
-            return transferred, flags
-        if code == WSAError.WSAEMSGSIZE:
-            # A receive that was cut short is an end like any other: the client is told of it.
-            self.completion.complete(code, transferred, flags)
-        raise request.error or WinsockError(code)
-
-    def tell(self, request: Request) -> None:
-        code, transferred, flags = self.finish(request)
-        self.completion.complete(code, transferred, flags)
-
-
-class SocketProvider:
+class SocketProvider(OptionCalls):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -401,7 +308,7 @@ class SocketProvider:
         data: Any = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         connection = state.connection
         if completion is not None:
-            starting = Starting(state, completion, _sent)
+            starting = Starting(state.pending, completion, sent)
             ended = starting.started(connection.submit_send(data, starting.done, address))
             return None if ended is None else ended[0]
         if state.blocking:
@@ -438,7 +345,7 @@ class SocketProvider:
         peek = bool(flags & c.MSG_PEEK)
         connection = state.connection
         if completion is not None:
-            starting = Starting(state, completion, _Received(buffers, completion))
+            starting = Starting(state.pending, completion, Received(buffers, completion))
             ended = starting.started(connection.submit_recv(size, starting.done, peek=peek))
             return None if ended is None else (*ended, None)
         if state.blocking:
@@ -446,9 +353,9 @@ class SocketProvider:
         else:
             result = connection.recv_nowait(size, peek=peek)
         if state.stream:
-            return _fill(buffers, result), 0, None
+            return fill(buffers, result), 0, None
         data, sender = result
-        count = _fill(buffers, data)
+        count = fill(buffers, data)
         if count < len(data):
             raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {size}")
         return count, 0, sender
@@ -475,149 +382,3 @@ class SocketProvider:
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:
         return result_of(overlapped, wait)
-
-    # -- options and control codes ---------------------------------------------------------------------------------
-
-    def getsockopt(self, entry: SocketEntry, level: int, option: int, size: int) -> bytes:
-        state: Socket = entry.state
-        if level & 0xFFFF == c.SOL_SOCKET:
-            own = self._own_option(entry, state, option)
-            if own is not None:
-                if size < len(own):
-                    raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(own)}")
-                return own
-        row = options.lookup(level, option)
-        value = row.to_windows(state.connection.perform("getsockopt", row.level, row.number, row.size))
-        if size < len(value):
-            if size < 1 or row.room != 4:
-                raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(value)}")
-            return value[:size]  # a boolean into a BOOLEAN
-        return value
-
-    def _own_option(self, entry: SocketEntry, state: Socket, option: int) -> bytes | None:
-        """Options of SOL_SOCKET whose value is kept here and not by Linux."""
-        if option == c.SO_ERROR:
-            code, state.error = state.error, 0
-            return struct.pack("<i", code or self._pending_error(state))
-        if option == c.SO_TYPE:
-            return struct.pack("<i", c.SOCK_STREAM if state.stream else c.SOCK_DGRAM)
-        if option == c.SO_ACCEPTCONN:
-            return struct.pack("<i", state.listening)
-        if option == c.SO_RCVTIMEO:
-            return struct.pack("<I", int((state.recv_timeout or 0) * 1000))
-        if option == c.SO_SNDTIMEO:
-            return struct.pack("<I", int((state.send_timeout or 0) * 1000))
-        if option == c.SO_CONNECT_TIME:
-            seconds = int(time.monotonic() - state.connected_at) if state.connected else _NEVER_CONNECTED
-            return struct.pack("<I", seconds)
-        if option == c.SO_MAX_MSG_SIZE:
-            return struct.pack("<I", state.info.message_size)
-        if option == c.SO_PROTOCOL_INFOW:
-            return bytes(protocol_info.structure(state.info))
-        if option == c.SO_DEBUG:
-            return struct.pack("<i", 0)
-        if options.is_option(option, c.SO_DONTLINGER):
-            linger = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_LINGER, 8)
-            return struct.pack("<i", not struct.unpack("ii", linger)[0])
-        if options.is_option(option, c.SO_EXCLUSIVEADDRUSE):
-            return struct.pack("<i", 0)
-        return None
-
-    def _pending_error(self, state: Socket) -> int:
-        value = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR, 4)
-        number: int = struct.unpack("i", value)[0]
-        return wsa_from_errno(number) if number else 0
-
-    def setsockopt(self, entry: SocketEntry, level: int, option: int, value: bytes) -> None:
-        state: Socket = entry.state
-        if level & 0xFFFF == c.SOL_SOCKET:
-            if option in (c.SO_RCVTIMEO, c.SO_SNDTIMEO):
-                milliseconds = _dword(value)
-                seconds = milliseconds / 1000 if milliseconds else None
-                if option == c.SO_RCVTIMEO:
-                    state.recv_timeout = seconds
-                else:
-                    state.send_timeout = seconds
-                return
-            if option in (c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE):
-                raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option:#x} can only be read")
-            if options.is_option(option, c.SO_DONTLINGER):
-                if _dword(value):
-                    state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
-                return
-            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option in (c.SO_DEBUG, c.SO_UPDATE_CONNECT_CONTEXT):
-                return  # Linux shares an address with nobody unless asked to
-        row = options.lookup(level, option)
-        state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))
-
-    def ioctl(
-        self, entry: SocketEntry, code: int, data: bytes, out_size: int, completion: Completion | None
-    ) -> bytes | None:
-        state: Socket = entry.state
-        code &= 0xFFFFFFFF
-        if code == c.FIONBIO:
-            state.blocking = not _dword(data)
-            if self.ifs:
-                os.set_blocking(entry.number, state.blocking)
-            return b""
-        if code == c.FIONREAD:
-            return struct.pack("<I", state.connection.available())
-        if code == c.SIO_BASE_HANDLE:
-            return struct.pack("<Q", state.connection.transport.fd)
-        if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):
-            return struct.pack("<Q", entry.number)
-        raise WinsockError(WSAError.WSAEOPNOTSUPP, f"control code {code:#010x}", errno=errno.EOPNOTSUPP)
-
-
-class _Received:
-    """Puts what an overlapped receive brought where the client wants it."""
-
-    __slots__ = ("_buffers", "_completion")
-
-    def __init__(self, buffers: Sequence[memoryview], completion: Completion) -> None:
-        self._buffers = buffers
-        self._completion = completion
-
-    def __call__(self, request: Request) -> tuple[int, int, int]:
-        if request.error is not None:
-            return request.error.code, 0, 0
-        result = request.result
-        if type(result) is bytes:
-            return 0, _fill(self._buffers, result), 0
-        data, sender = result
-        self._completion.set_address(sender)
-        count = _fill(self._buffers, data)
-        return (WSAError.WSAEMSGSIZE if count < len(data) else 0), count, 0
-
-
-def _sent(request: Request) -> tuple[int, int, int]:
-    if request.error is not None:
-        return request.error.code, 0, 0
-    return 0, request.result, 0
-
-
-def _fill(buffers: Sequence[memoryview], data: bytes) -> int:
-    """Store `data` into `buffers`, packed; returns how much found room."""
-    size = len(data)
-    if len(buffers) == 1:
-        target = buffers[0]
-        if size <= len(target):
-            target[:size] = data
-            return size
-    offset = 0
-    for target in buffers:
-        piece = data[offset : offset + len(target)]
-        target[: len(piece)] = piece
-        offset += len(piece)
-        if offset == size:
-            break
-    return offset
-
-
-def _dword(value: bytes) -> int:
-    if len(value) < 4:
-        if not value:
-            raise WinsockError(WSAError.WSAEFAULT, "no value")
-        return value[0]
-    number: int = struct.unpack_from("<I", value)[0]
-    return number

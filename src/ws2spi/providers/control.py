@@ -1,0 +1,122 @@
+"""Socket options and control codes of a socket: what Linux answers, and what Winsock keeps for itself."""
+
+import errno
+import os
+import socket
+import struct
+import time
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._runtime import protocol_info
+from ws2spi._runtime.completion import Completion
+from ws2spi._runtime.sockets import SocketEntry
+from ws2spi.providers import options
+from ws2spi.providers.socket_state import Socket
+
+_NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
+
+
+class OptionCalls:
+    """WSPGetSockOpt, WSPSetSockOpt and WSPIoctl of a `SocketProvider`."""
+
+    ifs: bool
+
+    def getsockopt(self, entry: SocketEntry, level: int, option: int, size: int) -> bytes:
+        state: Socket = entry.state
+        if level & 0xFFFF == c.SOL_SOCKET:
+            own = self._own_option(entry, state, option)
+            if own is not None:
+                if size < len(own):
+                    raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(own)}")
+                return own
+        row = options.lookup(level, option)
+        value = row.to_windows(state.connection.perform("getsockopt", row.level, row.number, row.size))
+        if size < len(value):
+            if size < 1 or row.room != 4:
+                raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(value)}")
+            return value[:size]  # a boolean into a BOOLEAN
+        return value
+
+    def _own_option(self, entry: SocketEntry, state: Socket, option: int) -> bytes | None:
+        """Options of SOL_SOCKET whose value is kept here and not by Linux."""
+        if option == c.SO_ERROR:
+            code, state.error = state.error, 0
+            return struct.pack("<i", code or self._pending_error(state))
+        if option == c.SO_TYPE:
+            return struct.pack("<i", c.SOCK_STREAM if state.stream else c.SOCK_DGRAM)
+        if option == c.SO_ACCEPTCONN:
+            return struct.pack("<i", state.listening)
+        if option == c.SO_RCVTIMEO:
+            return struct.pack("<I", int((state.recv_timeout or 0) * 1000))
+        if option == c.SO_SNDTIMEO:
+            return struct.pack("<I", int((state.send_timeout or 0) * 1000))
+        if option == c.SO_CONNECT_TIME:
+            seconds = int(time.monotonic() - state.connected_at) if state.connected else _NEVER_CONNECTED
+            return struct.pack("<I", seconds)
+        if option == c.SO_MAX_MSG_SIZE:
+            return struct.pack("<I", state.info.message_size)
+        if option == c.SO_PROTOCOL_INFOW:
+            return bytes(protocol_info.structure(state.info))
+        if option == c.SO_DEBUG:
+            return struct.pack("<i", 0)
+        if options.is_option(option, c.SO_DONTLINGER):
+            linger = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_LINGER, 8)
+            return struct.pack("<i", not struct.unpack("ii", linger)[0])
+        if options.is_option(option, c.SO_EXCLUSIVEADDRUSE):
+            return struct.pack("<i", 0)
+        return None
+
+    def _pending_error(self, state: Socket) -> int:
+        value = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR, 4)
+        number: int = struct.unpack("i", value)[0]
+        return wsa_from_errno(number) if number else 0
+
+    def setsockopt(self, entry: SocketEntry, level: int, option: int, value: bytes) -> None:
+        state: Socket = entry.state
+        if level & 0xFFFF == c.SOL_SOCKET:
+            if option in (c.SO_RCVTIMEO, c.SO_SNDTIMEO):
+                milliseconds = _dword(value)
+                seconds = milliseconds / 1000 if milliseconds else None
+                if option == c.SO_RCVTIMEO:
+                    state.recv_timeout = seconds
+                else:
+                    state.send_timeout = seconds
+                return
+            if option in (c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE):
+                raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option:#x} can only be read")
+            if options.is_option(option, c.SO_DONTLINGER):
+                if _dword(value):
+                    state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+                return
+            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option in (c.SO_DEBUG, c.SO_UPDATE_CONNECT_CONTEXT):
+                return  # Linux shares an address with nobody unless asked to
+        row = options.lookup(level, option)
+        state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))
+
+    def ioctl(
+        self, entry: SocketEntry, code: int, data: bytes, out_size: int, completion: Completion | None
+    ) -> bytes | None:
+        state: Socket = entry.state
+        code &= 0xFFFFFFFF
+        if code == c.FIONBIO:
+            state.blocking = not _dword(data)
+            if self.ifs:
+                os.set_blocking(entry.number, state.blocking)
+            return b""
+        if code == c.FIONREAD:
+            return struct.pack("<I", state.connection.available())
+        if code == c.SIO_BASE_HANDLE:
+            return struct.pack("<Q", state.connection.transport.fd)
+        if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):
+            return struct.pack("<Q", entry.number)
+        raise WinsockError(WSAError.WSAEOPNOTSUPP, f"control code {code:#010x}", errno=errno.EOPNOTSUPP)
+
+
+def _dword(value: bytes) -> int:
+    if len(value) < 4:
+        if not value:
+            raise WinsockError(WSAError.WSAEFAULT, "no value")
+        return value[0]
+    number: int = struct.unpack_from("<I", value)[0]
+    return number

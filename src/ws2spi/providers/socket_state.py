@@ -1,0 +1,54 @@
+"""What a provider remembers of one socket."""
+
+import time
+
+from ws2spi._engine.connection import Connection
+from ws2spi._engine.operations import Request
+from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._runtime.completion import Completion
+
+
+class Socket:
+    """What a provider remembers of one socket."""
+
+    __slots__ = (
+        "blocking",
+        "connected",
+        "connected_at",
+        "connecting",
+        "connection",
+        "error",
+        "info",
+        "listening",
+        "pending",
+        "recv_timeout",
+        "send_timeout",
+        "shut_recv",
+        "shut_send",
+        "stream",
+    )
+
+    def __init__(self, connection: Connection, info: CatalogEntry) -> None:
+        self.connection = connection
+        self.info = info
+        self.stream = connection.transport.stream
+        self.blocking = True
+        self.connected = False
+        self.connected_at = 0.0
+        self.connecting: Request | None = None
+        self.listening = False
+        self.shut_send = False
+        self.shut_recv = False
+        self.recv_timeout: float | None = None
+        self.send_timeout: float | None = None
+        self.error = 0  # SO_ERROR: a WSA code, read once
+        self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
+
+    def now_connected(self) -> None:
+        self.connected = True
+        self.connected_at = time.monotonic()
+        self.shut_send = self.shut_recv = False
+
+    def __repr__(self) -> str:
+        state = "listening" if self.listening else "connected" if self.connected else "idle"
+        return f"<Socket {state} pending={len(self.pending)} {self.connection!r}>"
