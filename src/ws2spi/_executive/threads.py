@@ -72,14 +72,20 @@ class Thread(Waitable):
         """Append an APC; it runs in this thread's next alertable wait. False: the thread has ended, nothing queued."""
         if self.ended:
             return False
-        self.pending.append((routine, context))
+        apc = (routine, context)
+        self.pending.append(apc)
         waiter = self.alertable_wait
         if waiter is not None:  # the first comer ends a blocked wait: from now on a set stays in its event
             waiter.outcome.setdefault(0, APC)
         if self._parked:
             self.wake()
-        if self.ended:  # it ended between the look and the append: the APC is as lost as those dropped then
-            self.pending.clear()
+        if self.ended:
+            # It ended meanwhile. Still in the queue: it came too late, and is not queued. Gone: it ran (an APC that
+            # tells its thread to end does), or was lost with the others at the end, as one queued in time may be.
+            try:
+                self.pending.remove(apc)
+            except ValueError:
+                return True
             return False
         return True
 

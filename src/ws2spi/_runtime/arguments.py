@@ -11,14 +11,15 @@ from typing import Any
 from ws2spi._abi import addresses
 from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, deref, load_int, read_bytes, store_int, write_bytes
-from ws2spi._abi.types import WSABUF
+from ws2spi._abi.memory import address_of, load_int, read_bytes, store_int, write_bytes
+from ws2spi._abi.types import DWORD, OVERLAPPED, WSABUF
 from ws2spi._runtime.sockets import SocketEntry
 
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 _Pointer: Any = ctypes._Pointer
 _argument_pointer: Any = ctypes.PyDLL(None).PyLong_FromVoidPtr
 _argument_pointer.restype = ctypes.py_object
+_Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
 _pointer_at: Any = ctypes.c_uint64.from_address
 _addressof: Any = ctypes.addressof
 
@@ -159,6 +160,33 @@ def address_out(entry: SocketEntry, target: Any, length: Any) -> AddressOut | No
     return AddressOut(entry.family, target, length)
 
 
-def structure(argument: Any, kind: type) -> Any:
-    """Return the structure that a pointer argument names, in the client's own layout; None for NULL."""
-    return deref(argument, kind)
+# void CALLBACK (DWORD dwError, DWORD cbTransferred, LPWSAOVERLAPPED lpOverlapped, DWORD dwFlags)
+_ROUTINE: Any = ctypes.CFUNCTYPE(None, DWORD, DWORD, ctypes.POINTER(OVERLAPPED), DWORD)
+
+
+def as_routine(routine: Any) -> Any:
+    """Return a completion routine as something to call, None for NULL; an address gets the usual prototype."""
+    if routine is None or isinstance(routine, _Function):
+        return routine or None
+    if callable(routine):
+        return routine
+    address = address_of(routine)
+    return _ROUTINE(address) if address else None
+
+
+def routine_argument(routine: Any, structure: Any) -> Any:
+    """Return a pointer to the client's OVERLAPPED as its routine declares it; it keeps the structure alive.
+
+    A prototype accepts its own pointer type only; a plain callable gets a pointer to the client's own structure.
+    """
+    if not isinstance(routine, _Function):
+        return ctypes.pointer(structure)
+    declared = routine.argtypes
+    kind: Any = declared[2] if declared and len(declared) > 2 else ctypes.c_void_p
+    if not issubclass(kind, _Pointer):
+        return _addressof(structure)
+    if kind._type_ is type(structure):
+        return kind(structure)
+    result = ctypes.cast(_addressof(structure), kind)
+    result._keeper = structure
+    return result

@@ -19,19 +19,15 @@ from ws2spi._abi.addresses import Address
 from ws2spi._abi.constants import STATUS_PENDING
 from ws2spi._abi.errors import ProviderContractError, WinsockError, WSAError, status_from_wsa, wsa_from_status
 from ws2spi._abi.memory import address_of, deref
-from ws2spi._abi.types import DWORD, OVERLAPPED, WSATHREADID
+from ws2spi._abi.types import OVERLAPPED, WSATHREADID
 from ws2spi._executive.handles import handles
 from ws2spi._executive.overlapped import Overlapped, pending_at
 from ws2spi._executive.ports import Packet
 from ws2spi._executive.threads import Thread, current
 from ws2spi._executive.waits import wait as wait_for
 from ws2spi._runtime import threads
-from ws2spi._runtime.arguments import AddressOut
+from ws2spi._runtime.arguments import AddressOut, as_routine, routine_argument
 from ws2spi._runtime.sockets import SocketEntry
-
-_Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
-_Pointer: Any = ctypes._Pointer
-_ROUTINE: Any = ctypes.CFUNCTYPE(None, DWORD, DWORD, ctypes.POINTER(OVERLAPPED), DWORD)
 
 
 def is_null(argument: Any) -> bool:
@@ -169,7 +165,7 @@ def begin(entry: SocketEntry, pointer: Any, routine: Any, identity_pointer: Any,
         WSAEINVAL: the OVERLAPPED is in use; or a routine on a socket with a port, which leaves it "in progress".
         WSAEFAULT: a routine, and `identity_pointer` names no thread.
     """
-    routine = _as_routine(routine) if entry.overlapped else None
+    routine = as_routine(routine) if entry.overlapped else None
     record = Overlapped.from_argument(pointer, handles, with_event=routine is None)
     in_use = pending_at(record.address)
     if in_use is not None:
@@ -182,16 +178,6 @@ def begin(entry: SocketEntry, pointer: Any, routine: Any, identity_pointer: Any,
         completion.refused()
         raise WinsockError(WSAError.WSAEINVAL, "a completion routine on a socket with a completion port")
     return completion
-
-
-def _as_routine(routine: Any) -> Any:
-    """Return a callable for a routine argument, None for NULL; an address becomes a function of the usual prototype."""
-    if routine is None or isinstance(routine, _Function):
-        return routine or None
-    if callable(routine):
-        return routine
-    address = address_of(routine)
-    return _ROUTINE(address) if address else None
 
 
 def _starting_thread(identity_pointer: Any) -> Thread:
@@ -207,25 +193,8 @@ def _starting_thread(identity_pointer: Any) -> Thread:
 def _deliver(block: tuple[Any, int, int, Overlapped, int]) -> None:
     """The intermediate procedure: runs as an APC and calls the client's routine."""
     routine, code, transferred, record, flags = block
-    routine(code, transferred, _routine_argument(routine, record), flags)
-
-
-def _routine_argument(routine: Any, record: Overlapped) -> Any:
-    """Return the OVERLAPPED as the routine declares it: a prototype accepts its own pointer type only."""
     structure = record.structure
-    if structure is None:
-        return record
-    if not isinstance(routine, _Function):
-        return ctypes.pointer(structure)
-    declared = routine.argtypes
-    kind: Any = declared[2] if declared and len(declared) > 2 else ctypes.c_void_p
-    if not issubclass(kind, _Pointer):
-        return record.address
-    if kind._type_ is type(structure):
-        return kind(structure)
-    result = ctypes.cast(record.address, kind)
-    result._keeper = structure
-    return result
+    routine(code, transferred, record if structure is None else routine_argument(routine, structure), flags)
 
 
 # Operations that are not a client's. A caller inside this process passes down an OVERLAPPED of its own and wants a call

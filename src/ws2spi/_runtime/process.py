@@ -11,6 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine import reports
 from ws2spi._runtime.catalog import Catalog, CatalogEntry, Loader
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.sockets import SocketTable, sockets
@@ -58,6 +59,14 @@ def negotiate(requested: int) -> Versions | None:
 def _load_base(entry: CatalogEntry) -> Provider:
     loader: Loader = importlib.import_module(BASE_PROVIDER).provider
     return loader(entry)
+
+
+def _clean_up(entry: CatalogEntry, provider: Provider) -> None:
+    """Let a provider clean up; one that fails must not keep the others from it."""
+    try:
+        provider.cleanup()
+    except Exception as error:
+        reports.report(f"{entry.name}: WSPCleanup failed: {error!r}")
 
 
 class Runtime:
@@ -123,14 +132,14 @@ class Runtime:
         loaded = sorted(self._providers.values(), key=lambda pair: -pair[0].chain_length)
         self._providers.clear()
         try:
-            for _, provider in loaded:
-                provider.cleanup()
+            for entry, provider in loaded:
+                _clean_up(entry, provider)
         finally:
             self.served.clear()
             self.makers.clear()
-            for entry in self.sockets.clear():
-                if entry.pair is not None:
-                    entry.pair.close()
+            for left in self.sockets.clear():
+                if left.pair is not None:
+                    left.pair.close()
 
     def provider(self, entry: CatalogEntry) -> Provider:
         """Return the provider of a catalog entry, loading it at the first use: one per provider id.

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ws2spi._abi.memory import address_of
+from ws2spi._abi.memory import address_of, deref
 from ws2spi._abi.types import (
     BYTE,
     LPDWORD,
@@ -25,6 +25,7 @@ from ws2spi._abi.types import (
     WSATHREADID,
     fd_set,
 )
+from ws2spi._runtime.arguments import as_routine, routine_argument
 
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 _Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
@@ -41,6 +42,7 @@ _events: Any = ctypes.POINTER(WSANETWORKEVENTS)
 _time: Any = ctypes.POINTER(TIMEVAL)
 _int: Any = LPINT
 _dw: Any = LPDWORD
+_call = "completion routine"
 _: Any = None  # passed on as it is: a number, a handle, a function, an opaque pointer
 
 # {function: the pointer type of each parameter}; the last one is always lpErrno.
@@ -61,16 +63,16 @@ POINTERS: dict[str, tuple[Any, ...]] = {
     "lpWSPGetSockName": (_, _addr, _int, _int),
     "lpWSPGetSockOpt": (_, _, _, _bytes, _int, _int),
     "lpWSPGetQOSByName": (_, _buf, _, _int),
-    "lpWSPIoctl": (_, _, _bytes, _, _bytes, _, _dw, _ov, _, _tid, _int),
+    "lpWSPIoctl": (_, _, _bytes, _, _bytes, _, _dw, _ov, _call, _tid, _int),
     "lpWSPJoinLeaf": (_, _addr, _, _buf, _buf, _, _, _, _int),
     "lpWSPListen": (_, _, _int),
-    "lpWSPRecv": (_, _buf, _, _dw, _dw, _ov, _, _tid, _int),
+    "lpWSPRecv": (_, _buf, _, _dw, _dw, _ov, _call, _tid, _int),
     "lpWSPRecvDisconnect": (_, _buf, _int),
-    "lpWSPRecvFrom": (_, _buf, _, _dw, _dw, _addr, _int, _ov, _, _tid, _int),
+    "lpWSPRecvFrom": (_, _buf, _, _dw, _dw, _addr, _int, _ov, _call, _tid, _int),
     "lpWSPSelect": (_, _set, _set, _set, _time, _int),
-    "lpWSPSend": (_, _buf, _, _dw, _, _ov, _, _tid, _int),
+    "lpWSPSend": (_, _buf, _, _dw, _, _ov, _call, _tid, _int),
     "lpWSPSendDisconnect": (_, _buf, _int),
-    "lpWSPSendTo": (_, _buf, _, _dw, _, _addr, _, _ov, _, _tid, _int),
+    "lpWSPSendTo": (_, _buf, _, _dw, _, _addr, _, _ov, _call, _tid, _int),
     "lpWSPSetSockOpt": (_, _, _, _bytes, _, _int),
     "lpWSPShutdown": (_, _, _int),
     "lpWSPSocket": (_, _, _, _info, _, _, _int),
@@ -97,6 +99,25 @@ def pointer_to(argument: Any, kind: Any) -> Any:
     return result
 
 
+def any_pointer(routine: Any) -> Any:
+    """Return a completion routine so that it takes any pointer to an OVERLAPPED, whatever type it declares."""
+    routine = as_routine(routine)
+    if not isinstance(routine, _Function):
+        return routine
+
+    def call(code: int, transferred: int, overlapped: Any, flags: int) -> None:
+        structure = deref(overlapped, OVERLAPPED)
+        routine(code, transferred, None if structure is None else routine_argument(routine, structure), flags)
+
+    return call
+
+
+def _converted(kind: Any, argument: Any) -> Any:
+    if kind is None:
+        return argument
+    return any_pointer(argument) if kind is _call else pointer_to(argument, kind)
+
+
 def typed(name: str, function: Callable[..., int]) -> Callable[..., int]:
     """Return a table's function so that it receives pointers of the declared types."""
     if isinstance(function, _Function) or getattr(function, "takes_any_pointer", False):
@@ -105,12 +126,7 @@ def typed(name: str, function: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(function)
     def call(*arguments: Any) -> int:
-        return function(
-            *[
-                argument if kind is None else pointer_to(argument, kind)
-                for kind, argument in zip(kinds, arguments, strict=True)
-            ]
-        )
+        return function(*[_converted(kind, one) for kind, one in zip(kinds, arguments, strict=True)])
 
     call.takes_any_pointer = True  # type: ignore[attr-defined]
     return call

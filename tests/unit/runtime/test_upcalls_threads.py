@@ -373,6 +373,26 @@ def test_a_thread_that_has_ended_is_wsaefault(started: None, got: list[object]) 
     assert close(identity) == (0, UNTOUCHED)
 
 
+def test_an_apc_that_ends_its_thread_counts_as_queued(started: None) -> None:
+    """upcalls 4.3 Return: 0 = queued, also when it ran and the thread is gone before the call returns"""
+    for _ in range(100):
+        ready, stop = threading.Event(), threading.Event()
+        identity = ws2_32.WSATHREADID()
+
+        def serve(identity: ws2_32.WSATHREADID = identity, ready: threading.Event = ready) -> None:
+            ws2_32.WPUOpenCurrentThread(ctypes.byref(identity), None)
+            ready.set()
+            alertable(10)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert ready.wait(10)
+        assert queue(identity, lambda context, stop=stop: stop.set()) == (0, UNTOUCHED)
+        thread.join(10)
+        assert stop.is_set()
+        close(identity)
+
+
 def test_intermediate_procedure_pattern(started: None, got: list[object]) -> None:
     """upcalls 4.3 Standard intermediate-procedure pattern: unpack, free the block, call the routine"""
     blocks: dict[int, tuple[object, ...]] = {}
