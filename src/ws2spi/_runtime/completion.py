@@ -43,6 +43,7 @@ class Completion:
     """
 
     __slots__ = (
+        "_abandoned",
         "_keep",
         "_offer",
         "_operations",
@@ -72,6 +73,7 @@ class Completion:
         self.thread = thread or own.thread
         self.address_out: AddressOut | None = None
         self.told = False
+        self._abandoned = False
         self._keep = keep
         self._operations = own.operations
         self._offer = True
@@ -98,6 +100,8 @@ class Completion:
             flags: what the client finds as the flags of a receive.
             immediate: the starting call itself returns success, so FILE_SKIP_COMPLETION_PORT_ON_SUCCESS applies.
         """
+        if self._abandoned:
+            return
         self._end()
         record = self.overlapped
         structure = record.structure
@@ -114,8 +118,9 @@ class Completion:
         self.thread.queue_apc(_deliver, block)
 
     def abandon(self, code: int = WSAError.WSA_OPERATION_ABORTED) -> None:
-        """The process cleans up: the status block says so, and nobody is told."""
+        """The process cleans up: the status block says so, and nobody is told, whatever ends the operation later."""
         self._end()
+        self._abandoned = True
         self.overlapped.store(status_from_wsa(code), 0)
 
     def set_address(self, address: Address) -> None:
