@@ -554,7 +554,9 @@ def test_an_overlapped_that_nobody_else_holds_is_handed_back_alive(pair: tuple[i
     def start(number: int) -> None:
         own = Own(number=number)
         flags = ctypes.c_uint32()
-        ws2_32.WSARecv(pair[0], byref(buffer), 1, None, byref(flags), ctypes.cast(ctypes.pointer(own), OVERLAPPED), routine)
+        ws2_32.WSARecv(
+            pair[0], byref(buffer), 1, None, byref(flags), ctypes.cast(ctypes.pointer(own), OVERLAPPED), routine
+        )
 
     def routine(code: int, count: int, overlapped: Any, flags: int) -> None:
         handed.append(ctypes.cast(overlapped, ctypes.POINTER(Own)).contents.number)

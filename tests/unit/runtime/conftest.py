@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from support.memory_provider import MemoryProvider, memory_entry
 
+from support.memory_provider import MemoryProvider, memory_entry
 from ws2spi import ws2_32
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime

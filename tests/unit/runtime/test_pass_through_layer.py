@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 from calls import alertable
-from conftest import Memory
 
+from conftest import Memory
 from support.pass_through import PassThrough
 from support.threads import until
 from ws2spi import kernel32, ws2_32

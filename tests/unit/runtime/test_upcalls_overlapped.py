@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from calls import UNTOUCHED, alertable, code_of
-from conftest import Memory
 
+from conftest import Memory
 from ws2spi import kernel32, ws2_32
 from ws2spi._abi.constants import INVALID_HANDLE_VALUE, STATUS_CANCELLED, STATUS_PENDING
 from ws2spi._abi.errors import WSAError
