@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # SEED=n fixes the order of the tests; without it pytest-randomly picks one and prints it.
 PYTEST := $(BIN)/python -m pytest $(if $(SEED),-p randomly --randomly-seed=$(SEED))
@@ -39,6 +40,7 @@ docs: venv
 	@$(BIN)/python scripts/build_docs.py
 
 bench: venv
+	@$(PIP) -e '.[bench]' || echo 'bench: uvloop could not be installed; its line is left out' >&2
 	@scripts/test-tools --bench
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
@@ -59,8 +61,6 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo 'ws2spi: this Python cannot make virtual environments: install the package python3-venv (apt-get install python3-venv)' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) -e .

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+import ws2spi
+
 _FAILED = 125  # ours, in `run`, as timeout(1) and env(1) have it
 _USAGE = 2
 
@@ -44,12 +46,10 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """--version, which looks the number up only when it is asked for."""
+    """--version, with the number of the package that runs."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib.metadata import version
-
-        print(f"ws2spi {version('ws2spi')}")
+        print(f"ws2spi {ws2spi.__version__}")
         parser.exit()
 
 
@@ -94,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader of our stdout has left (`ws2spi layers | head -1`). What is in the buffer still goes nowhere, or else
-        # the interpreter would complain about it at exit.
+        # The reader of our stdout has left (`ws2spi layers | head -1`). What is still in the buffer goes nowhere,
+        # or else the interpreter would complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141  # 128 + SIGPIPE, what the shell would show
 
