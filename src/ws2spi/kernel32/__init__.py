@@ -1,4 +1,4 @@
-"""The exact face of kernel32: APCs, waits, events, threads, completion ports, overlapped results.
+"""The exact face of kernel32: APCs, waits, events, threads, completion ports, overlapped results, sockets as files.
 
 Called as `ctypes.windll.kernel32` is: Windows' names, C order of parameters, documented return values, the code in the
 thread's last error (one slot with WSAGetLastError). Bare names are the W forms. `restype`, `argtypes` and `errcheck`
@@ -26,6 +26,13 @@ from ws2spi._abi.constants import (
 )
 from ws2spi._abi.types import OVERLAPPED, OVERLAPPED_ENTRY
 from ws2spi.kernel32._events import CreateEventA, CreateEventW, ResetEvent, SetEvent
+from ws2spi.kernel32._files import (
+    ReadFile,
+    ReadFileEx,
+    SetFileCompletionNotificationModes,
+    WriteFile,
+    WriteFileEx,
+)
 from ws2spi.kernel32._handles import CloseHandle, DuplicateHandle, GetLastError, SetLastError
 from ws2spi.kernel32._overlapped import CancelIo, CancelIoEx, GetOverlappedResult, GetOverlappedResultEx
 from ws2spi.kernel32._ports import (
