@@ -25,7 +25,7 @@ from ws2spi.redirect.held import Held
 from ws2spi.redirect.origin import Origin
 from ws2spi.redirect.process import cookie_of, find_socket, take_socket
 from ws2spi.redirect.relay import Relay
-from ws2spi.redirect.stone import ESTABLISHED, SYN_SENT, Stone, connect_nowait, disconnect, state_of
+from ws2spi.redirect.stone import SYN_SENT, Stone, came_about, connect_nowait, disconnect, state_of
 from ws2spi.redirect.transports import BorrowedTransport, OwnTransport, make_lower
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # {host: what Linux connects to instead}
@@ -290,7 +290,7 @@ class Attempt:
             self._result = errno.ECONNABORTED
             self._fail(first)
             return
-        if state_of(ours) == ESTABLISHED:
+        if came_about(state_of(ours)):
             self._join_sides(first, ours)
         elif state_of(ours) == SYN_SENT:
             # The machine is so busy that the loopback dropped a packet; the kernel tries again.
@@ -308,7 +308,7 @@ class Attempt:
         if wanted and state_of(ours) == SYN_SENT:
             return
         self._desk.engine.unwatch(ours.fileno())
-        if wanted and state_of(ours) == ESTABLISHED:
+        if wanted and came_about(state_of(ours)):
             self._join_sides(None, ours)
             return
         ours.close()
@@ -374,7 +374,9 @@ class Attempt:
         if self._calls and not error and sock is not None:
             # connect() that returned 0 leaves the socket in another state than one that was in progress: a further one
             # gets EISCONN. The kernel comes to that state when it is asked again.
-            connect_nowait(sock, self._peer_of(sock))
+            asked = connect_nowait(sock, self._peer_of(sock))
+            if asked not in (0, errno.EISCONN):
+                error = asked  # reset meanwhile, and told only once: so connect() says it, as the kernel's might
         for held in self._calls:
             desk.held.release(held)
             desk.answer(held.id, held.tid, self._cookie, error)

@@ -39,6 +39,11 @@ def state_of(sock: socket.socket) -> int:
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
+def came_about(state: int) -> bool:
+    """Whether a connection in `state` was established; its peer may have ended it since (CLOSE_WAIT and on)."""
+    return state not in (SYN_SENT, SYN_RECEIVED, CLOSED)
+
+
 class Stone:
     """A full listener at a loopback address of one family, and a closed port beside it.
 

@@ -14,7 +14,7 @@ from collections.abc import Generator
 
 from ws2spi._engine.operations import Want
 from ws2spi._engine.transport import Address, SocketTransport, winsock_error
-from ws2spi.redirect.stone import ESTABLISHED, SO_LINGER_ORDERLY, SO_LINGER_RESET, state_of
+from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, came_about, state_of
 
 
 class OwnTransport(SocketTransport):
@@ -88,9 +88,12 @@ class BorrowedTransport(OwnTransport):
         if self.answer not in (0, errno.EINPROGRESS):
             self.error = self.answer
         # On the loopback the connection is often there already.
-        while not self.error and state_of(self.sock) != ESTABLISHED:
-            if not self.take_error():
-                yield self.write
+        while not self.error and not came_about(state := state_of(self.sock)):
+            if self.take_error():
+                break
+            if state == CLOSED and self.answer == 0:
+                break  # connected at once, and reset since: what the program does next will find out
+            yield self.write
         if self.error:
             raise winsock_error(OSError(self.error, os.strerror(self.error)), "connect")
 
