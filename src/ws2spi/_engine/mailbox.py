@@ -37,19 +37,24 @@ class Mailbox:
     def drain(self) -> None:
         """Run what is there. To be called after every release of `lock`, unless nothing is there."""
         steps = self.steps
-        # A step posted after the inner loop saw the queue empty and before the release finds the lock taken; the outer
-        # test, after the release, picks it up.
-        while steps and self.lock.acquire(False):
-            try:
-                self.holder = _thread.get_ident()
-                while steps:
-                    step, arguments = steps.popleft()
-                    step(*arguments)
-            finally:
-                self.holder = 0
-                self.lock.release()
-        if self.announcements:
-            self._announce()
+        try:
+            # A step posted after the inner loop saw the queue empty and before the release finds the lock taken; the
+            # outer test, after the release, picks it up.
+            while steps and self.lock.acquire(False):
+                try:
+                    self.holder = _thread.get_ident()
+                    while steps:
+                        step, arguments = steps.popleft()
+                        step(*arguments)
+                finally:
+                    self.holder = 0
+                    self.lock.release()
+            if self.announcements:
+                self._announce()
+        except BaseException:
+            # Ctrl-C leaves through whoever is inside; what others have left here must not wait for the next visitor.
+            self.drain()
+            raise
 
     def _announce(self) -> None:
         queue = self.announcements
