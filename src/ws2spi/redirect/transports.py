@@ -91,8 +91,11 @@ class BorrowedTransport(OwnTransport):
         while not self.error and not came_about(state := state_of(self.sock)):
             if self.take_error():
                 break
-            if state == CLOSED and self.answer == 0:
-                break  # connected at once, and reset since: what the program does next will find out
+            if state == CLOSED:
+                # Connected at once, and ended since: what the program does next will find out. Else another thread of
+                # the program has put an end to the attempt, and has had the error.
+                self.error = 0 if self.answer == 0 else errno.ECONNABORTED
+                break
             yield self.write
         if self.error:
             raise winsock_error(OSError(self.error, os.strerror(self.error)), "connect")
