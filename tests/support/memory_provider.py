@@ -6,7 +6,7 @@ Written against the public form of a provider alone, so it is also an example of
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -198,3 +198,14 @@ def _fill(end: End, buffers: Sequence[memoryview]) -> int:
         del end.arrived[: len(part)]
         count += len(part)
     return count
+
+
+class Memory(NamedTuple):
+    """The provider in memory, and its entry of the catalog."""
+
+    provider: MemoryProvider
+    entry: CatalogEntry
+
+    def connected(self, flags: int = 1) -> tuple[int, int]:
+        """Two connected handles."""
+        return self.provider.connected(self.entry.catalog_id, flags)

@@ -2,13 +2,11 @@
 
 import ctypes
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
-from support.memory_provider import MemoryProvider, memory_entry
+from support.memory_provider import Memory, MemoryProvider, memory_entry
 from ws2spi import ws2_32
-from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime
 
 
@@ -20,17 +18,6 @@ def started() -> Iterator[None]:
     while runtime.starts:
         runtime.cleanup()
     runtime.catalog.reset()
-
-
-class Memory(NamedTuple):
-    """The provider in memory, and its entry of the catalog."""
-
-    provider: MemoryProvider
-    entry: CatalogEntry
-
-    def connected(self, flags: int = 1) -> tuple[int, int]:
-        """Two connected handles."""
-        return self.provider.connected(self.entry.catalog_id, flags)
 
 
 @pytest.fixture

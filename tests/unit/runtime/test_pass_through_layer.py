@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
-from calls import alertable
 
-from conftest import Memory
+from support.calls import alertable
+from support.memory_provider import Memory
 from support.pass_through import PassThrough
 from support.threads import until
 from ws2spi import kernel32, ws2_32

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from calls import UNTOUCHED, code_of
 
-from conftest import Memory
-from support.memory_provider import memory_entry
+from support.calls import UNTOUCHED, code_of
+from support.memory_provider import Memory, memory_entry
 from ws2spi import ws2_32
 from ws2spi._abi.constants import INVALID_SOCKET, SO_PROTOCOL_INFOW, SO_TYPE, SOL_SOCKET, XP1_IFS_HANDLES
 from ws2spi._abi.errors import WinsockError, WSAError

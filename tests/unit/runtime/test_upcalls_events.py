@@ -4,9 +4,9 @@ import ctypes
 import uuid
 
 import pytest
-from calls import UNTOUCHED, code_of
 
-from conftest import Memory
+from support.calls import UNTOUCHED, code_of
+from support.memory_provider import Memory
 from ws2spi import kernel32, ws2_32
 from ws2spi._abi.errors import WSAError
 from ws2spi._abi.types import WSPUPCALL_NAMES

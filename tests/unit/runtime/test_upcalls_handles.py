@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from calls import UNTOUCHED, code_of
 
-from conftest import Memory
+from support.calls import UNTOUCHED, code_of
+from support.memory_provider import Memory
 from ws2spi import ws2_32
 from ws2spi._abi.constants import INVALID_SOCKET, XP1_IFS_HANDLES
 from ws2spi._abi.errors import WinsockError, WSAError

@@ -1,7 +1,7 @@
 """The upcalls in an interrupt context: spec upcalls 4.3 "Calling context", 6 "Safe in interrupt context".
 
-The executive has tests of its own for what lies below; here the upcalls' own code is struck, at every bytecode of it and
-by real interrupts, with the C signatures that a provider calls.
+The executive has tests of its own for what lies below; here the upcalls' own code is struck, at every bytecode of it
+and by real interrupts, with the C signatures that a provider calls.
 """
 
 import ctypes
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calls import IO_COMPLETION, alertable, close, code_of, open_thread, queue
 
+from support.calls import IO_COMPLETION, alertable, close, code_of, open_thread, queue
 from support.interrupts import at_every_bytecode
 from ws2spi import ws2_32
 from ws2spi._abi.errors import WSAError

@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from calls import UNTOUCHED, alertable, code_of
 
-from conftest import Memory
+from support.calls import UNTOUCHED, alertable, code_of
+from support.memory_provider import Memory
 from ws2spi import kernel32, ws2_32
 from ws2spi._abi.constants import INVALID_HANDLE_VALUE, STATUS_CANCELLED, STATUS_PENDING
 from ws2spi._abi.errors import WSAError
@@ -248,7 +248,7 @@ def test_an_immediate_success_is_told_before_the_call_returns(memory: Memory) ->
 
 
 def test_an_immediate_failure_is_told_to_nobody(memory: Memory) -> None:
-    """upcalls 8 "Immediate failure other than WSA_IO_PENDING" (witness F10: Internal stays 0x103, the event is reset)"""
+    """upcalls 8 "Immediate failure other than WSA_IO_PENDING" (witness F10: Internal stays 0x103)"""
     handle = memory.provider.socket(2, 1, 6, memory.entry, 1)
     event = ws2_32.WSACreateEvent()
     ws2_32.WSASetEvent(event)

@@ -7,7 +7,8 @@ import threading
 import time
 
 import pytest
-from calls import (
+
+from support.calls import (
     IO_COMPLETION,
     TIMEOUT,
     UNTOUCHED,
@@ -19,7 +20,6 @@ from calls import (
     open_thread,
     queue,
 )
-
 from ws2spi import ws2_32
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._executive import lasterror, threads
