@@ -212,8 +212,8 @@ class Edge:
             await turn.join(self._connection)
         turn.taken = True
         try:
-            if len(data) <= PIECE:
-                await self._send(self._view, data if type(data) is bytes else bytes(data))
+            if type(data) is bytes and len(data) <= PIECE:
+                await self._send(self._view, data)
             else:
                 pieces = memoryview(data)
                 for start in range(0, len(pieces), PIECE):
@@ -237,8 +237,9 @@ class Edge:
             data = self._surplus
             if data is None:
                 data = await self._recv(self._view, size)
-                if type(data) is not bytes:
-                    data = self._as_bytes(data)
+                if type(data) is bytes and 0 < len(data) <= size:
+                    return data  # the usual case, quickly
+                data = self._as_bytes(data)
             if 0 < len(data) <= size:
                 self._surplus = None
                 return data
