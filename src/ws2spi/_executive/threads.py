@@ -58,9 +58,10 @@ class Thread(Waitable):
         self._eventfd = -1
         self._pollers: list[select.poll] = []  # free poll objects: one cannot serve two nested waits
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # `close` is bound early: at the end of the interpreter the module's `os` may be gone before this object.
         if self._eventfd >= 0:
-            os.close(self._eventfd)
+            close(self._eventfd)
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "parked" if self._parked else "running"
