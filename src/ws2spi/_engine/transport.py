@@ -192,6 +192,9 @@ class SocketTransport:
     @types.coroutine
     def connect(self, address: Address) -> Generator[Want, None, None]:
         error = self.begin_connect(address)
+        if error == errno.ECONNABORTED:
+            # After a failed attempt Linux answers the next one so, once, and starts nothing.
+            error = self.begin_connect(address)
         while error == errno.EINPROGRESS:
             yield self.write
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

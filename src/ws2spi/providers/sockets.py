@@ -224,12 +224,13 @@ class SocketProvider(OptionCalls):
             raise starting.error
 
     def _connect_ended(self, state: Socket, mark: Request, request: Request) -> None:
+        # Before the outcome can be seen: who sees it may connect again.
+        if state.connecting is mark:
+            state.connecting = None
         if request.error is None:
             state.now_connected()
         else:
             state.error = request.error.code
-        if state.connecting is mark:
-            state.connecting = None
 
     def _connect_datagram(self, state: Socket, address: Address) -> None:
         if address[:2] in (("0.0.0.0", 0), ("::", 0)):
