@@ -243,8 +243,9 @@ class Edge:
             if 0 < len(data) <= size:
                 self._surplus = None
                 return data
-            # Too much is kept; nothing at all is the end, and kept for good.
-            self._surplus = data[size:]
+            # Too much is kept; nothing at all is the end, and kept for good, unless nothing was asked for.
+            if data or size > 0:
+                self._surplus = data[size:]
             return data[:size]
         except WinsockError:
             raise
