@@ -294,4 +294,8 @@ class FakeRig(Rig):
 
 RIGS: dict[str, type[Rig]] = {"thread": ThreadRig, "epoll": EpollRig, "fake": FakeRig}
 
-INTERRUPTED = {"thread": WSAError.WSAEINTR, "epoll": WSAError.WSA_OPERATION_ABORTED, "fake": WSAError.WSA_OPERATION_ABORTED}
+INTERRUPTED = {
+    "thread": WSAError.WSAEINTR,
+    "epoll": WSAError.WSA_OPERATION_ABORTED,
+    "fake": WSAError.WSA_OPERATION_ABORTED,
+}

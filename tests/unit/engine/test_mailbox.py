@@ -1,4 +1,4 @@
-"""Heart rule 3: a mailbox, not a lock. Who finds it free runs what is in it; who finds it taken leaves the step there."""
+"""Heart rule 3, a mailbox, not a lock: who finds it free runs what is in it; who finds it taken leaves the step."""
 
 import threading
 from collections import deque
