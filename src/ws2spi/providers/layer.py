@@ -17,6 +17,9 @@ Rules for authors:
   bytes, b"" only at the end; giving more than `size` is allowed, the rest is kept.
 * Errors are `WinsockError`. Anything else is the layer's bug: the connection is reset in the layer's name.
 * A layer must not block; it waits with `await`: for what is below, for `sleep(seconds)`, for `conn.event().wait()`.
+* Who needs more overrides a WSP function itself, with its C signature: `def WSPBind(self, below, s, name, namelen,
+  lpErrno)`, where `below` is the procedure table underneath (`below.lpWSPBind`). Such functions see the calls of
+  Winsock clients in this process, not those of a program under `ws2spi run`.
 * What a layer does not override costs nothing: it is left out of that method's path.
 """
 

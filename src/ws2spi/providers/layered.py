@@ -7,13 +7,18 @@ nothing is paid for the boundary between providers; over anybody else's procedur
 
 import dataclasses
 import uuid
+from functools import partial
 from types import TracebackType
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.types import WSPPROC_NAMES
 from ws2spi._engine.connection import Connection
 from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
 from ws2spi._runtime.process import runtime
+from ws2spi._runtime.serve import Served
+from ws2spi._runtime.signatures import typed
+from ws2spi._runtime.tables import ProcTable
 from ws2spi.providers.lower import PrivateThread, ProviderTransport
 from ws2spi.providers.sockets import SocketProvider
 from ws2spi.providers.stack import Stack
@@ -25,12 +30,15 @@ class LayeredProvider(SocketProvider):
     def __init__(self, stack: Stack, *, ifs: bool) -> None:
         super().__init__(stack, ifs=ifs)
         self._private = PrivateThread()
+        # What the runtime calls; None: it serves the methods as they are.
+        self.table = with_overrides(stack, Served(self).table)
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
         layers = self.stack.layers
         below = _below(info)
         # Stacks over stacks are one stack: the boundary between two of ours is a call, not a socket handle.
-        while isinstance(provider := runtime.provider(below), LayeredProvider):
+        # One with WSP functions of its own is reached through them.
+        while isinstance(provider := runtime.provider(below), LayeredProvider) and provider.table is None:
             layers += provider.stack.layers
             below = _below(below)
         stack = self.stack if layers is self.stack.layers else Stack(layers)
@@ -41,6 +49,23 @@ class LayeredProvider(SocketProvider):
     def cleanup(self) -> None:
         super().cleanup()
         self._private.close()
+
+
+def with_overrides(stack: Stack, table: ProcTable) -> ProcTable | None:
+    """The procedure table as the layers' own WSP functions make it; None if no layer has any.
+
+    A layer's `WSPConnect(self, below, s, name, …, lpErrno)` takes the place of `lpWSPConnect`; `below` is the table as
+    it is beneath that layer.
+    """
+    result = None
+    for layer in reversed(stack.layers):
+        names = [name for name in WSPPROC_NAMES if hasattr(layer, name)]
+        if names:
+            below = result or table
+            result = below.copy()
+            for name in names:
+                setattr(result, f"lp{name}", typed(f"lp{name}", partial(getattr(layer, name), below)))
+    return result
 
 
 def _below(info: CatalogEntry) -> CatalogEntry:
