@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ws2spi._executive.threads import Thread
     from ws2spi._executive.threads import current as current_thread
     from ws2spi._executive.waits import wait
-    from ws2spi._runtime.loading import install_provider
+    from ws2spi._runtime.loading import install_provider, load_startup
     from ws2spi.providers.layer import Layer
     from ws2spi.providers.layered import install
     from ws2spi.providers.stack import Stack
@@ -37,6 +37,7 @@ _HOMES = {  # {public name: (module, name there)}
     "current_thread": ("ws2spi._executive.threads", "current"),
     "install": ("ws2spi.providers.layered", "install"),
     "install_provider": ("ws2spi._runtime.loading", "install_provider"),
+    "load_startup": ("ws2spi._runtime.loading", "load_startup"),
     "sleep": ("ws2spi._engine.operations", "sleep"),
     "wait": ("ws2spi._executive.waits", "wait"),
 }
@@ -54,6 +55,7 @@ __all__ = [
     "current_thread",
     "install",
     "install_provider",
+    "load_startup",
     "sleep",
     "wait",
 ]

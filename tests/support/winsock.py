@@ -154,10 +154,9 @@ class Operation:
     def __init__(self, s: int, data: bytes | int, routine: Any = None, hEvent: int = 0, flags: int = 0) -> None:
         self.s = s
         sending = isinstance(data, bytes)
-        self.memory = (
-            ctypes.create_string_buffer(data, len(data) or 1) if sending else ctypes.create_string_buffer(data)
-        )
-        self.buffer = ws2_32.WSABUF(len(data) if sending else data, ctypes.addressof(self.memory))
+        size = len(data) if isinstance(data, bytes) else data
+        self.memory = ctypes.create_string_buffer(data if isinstance(data, bytes) else b"", size or 1)
+        self.buffer = ws2_32.WSABUF(size, ctypes.addressof(self.memory))
         self.overlapped = ws2_32.WSAOVERLAPPED(hEvent=hEvent)
         self.count = ctypes.c_uint32(0xABCD)
         self.flags = ctypes.c_uint32(flags)
