@@ -137,10 +137,11 @@ def test_abandoned_attempts_are_given_up_below(server: Serve, running: Start, tm
 
 # -- signals to the run ------------------------------------------------------------------------------------------------
 
+# os.write, because the signal may come while `print` is still about to return: a buffered writer is not reentrant.
 CATCH = """
-import signal, sys
+import os, signal, sys
 def caught(number, frame):
-    print("caught", signal.Signals(number).name, flush=True)
+    os.write(1, f"caught {signal.Signals(number).name}\\n".encode())
 for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT):
     signal.signal(number, caught)
 print("ready", flush=True)
