@@ -244,7 +244,8 @@ def _parts(entry: Entry) -> tuple[str, str]:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+    # Three digits suffice below a second; a connect on loopback takes microseconds.
+    return f"{seconds:.3f} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
 
 
 def _printable(text: str) -> str:
