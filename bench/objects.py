@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.rounds import Group, Limit, Line, Measure, Unavailable, per_call
 
-# Measured by hand with Wine 8.0 under Debian 12 on the machine of the first figures; µs.
+# Figures for Wine 8, quoted from the design and not measured here; µs.
 WINE_APC, WINE_PORT = 77.0, 48.0
 
 

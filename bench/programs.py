@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PLACES = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 WATCH, PASS, SLOW = (f"{HERE / 'layers.py'}:{name}" for name in ("Watch", "Pass", "Slow"))
 
-# Measured by hand on the machine of the first figures: milliseconds to the first instruction, µs for a connect.
+# Quoted from the design and not measured here: milliseconds to the first instruction, µs for a connect (80 to 90).
 PROXYCHAINS_START, SANDLOCK_CONNECT = 22.0, 85.0
 
 Words = list[str]
