@@ -1,4 +1,4 @@
-"""A hand-written non-IFS layer over the real base provider, and clients that use its handles as files and as sockets."""
+"""A hand-written non-IFS layer over the base provider, and clients that use its handles as files and as sockets."""
 
 import os
 import select
