@@ -90,7 +90,7 @@ def load_stack(path: str | os.PathLike[str]) -> list[Layer]:
     The file is a list of `[[layer]]` tables; `use` names the layer as in `parse` (a file's path is relative to the
     TOML file), every other key is an option. Raises LayerSpecError.
     """
-    import tomllib  # 14 ms, wanted by few
+    import tomllib  # slow to import, and wanted by few
 
     file = os.fspath(path)
     try:
