@@ -318,6 +318,9 @@ def test_wsasocket_of_an_entry() -> None:
     assert s != INVALID_SOCKET
     assert ws2_32.bind(s, sockaddr(0, AF_INET6), 28) == 0
     close(s)
+    s = ws2_32.WSASocketA(-1, -1, -1, byref(entries[1]), 0, 1)  # the members it looks at lie at the same places
+    assert s != INVALID_SOCKET
+    close(s)
     entries[0].dwCatalogEntryId = 4711
     assert ws2_32.WSASocketW(-1, -1, -1, byref(entries[0]), 0, 1) == INVALID_SOCKET
     assert error() == WSAError.WSAEINVAL

@@ -46,6 +46,7 @@ WSAGetLastError = exported(_startup.WSAGetLastError)
 WSASetLastError = exported(_startup.WSASetLastError)
 
 socket = exported(_sockets.socket)
+WSASocketA = exported(_sockets.WSASocketA)
 WSASocketW = exported(_sockets.WSASocketW)
 closesocket = exported(_sockets.closesocket)
 bind = exported(_sockets.bind)
@@ -167,6 +168,7 @@ __all__ = [
     "WSASetEvent",
     "WSASetLastError",
     "WSASocket",
+    "WSASocketA",
     "WSASocketW",
     "WSAStartup",
     "WSAWaitForMultipleEvents",

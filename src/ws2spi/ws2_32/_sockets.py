@@ -66,6 +66,24 @@ def _handed_out(handle: int, overlapped: bool) -> None:
         redirected.attach(entry)
 
 
+def WSASocketA(af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, dwFlags: int) -> int:
+    """Make a socket, as WSASocketW; the entry's structure is the one with single-byte text.
+
+    Returns: the socket, or INVALID_SOCKET with the code in the last error.
+    Errors: as WSASocketW.
+    Source: winsock2.h, nf-winsock2-wsasocketa.
+    Differs: as WSASocketW.
+    """
+    # Both forms are alike up to the text at their end, so the members below lie at the same places.
+    given = deref(lpProtocolInfo, WSAPROTOCOL_INFOW)
+    named = None if given is None else runtime.catalog.get(given.dwCatalogEntryId)
+    if given is None or named is None:
+        return WSASocketW(af, type, protocol, lpProtocolInfo, g, dwFlags)
+    info = protocol_info.structure(named)
+    info.dwProviderReserved = given.dwProviderReserved
+    return WSASocketW(af, type, protocol, _byref(info), g, dwFlags)
+
+
 def _choose(af: int, type: int, protocol: int, lpProtocolInfo: Any) -> tuple[CatalogEntry, Any]:
     given = deref(lpProtocolInfo, WSAPROTOCOL_INFOW)
     if given is None:
