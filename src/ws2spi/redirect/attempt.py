@@ -25,8 +25,8 @@ from ws2spi.redirect.held import Held
 from ws2spi.redirect.origin import Origin
 from ws2spi.redirect.process import cookie_of, find_socket, take_socket
 from ws2spi.redirect.relay import Relay
-from ws2spi.redirect.stone import SYN_SENT, Stone, came_about, connect_nowait, disconnect, state_of
-from ws2spi.redirect.transports import BorrowedTransport, OwnTransport, make_lower
+from ws2spi.redirect.stone import SYN_SENT, Stone, came_about, disconnect, nonblocking, state_of
+from ws2spi.redirect.transports import BorrowedTransport, OwnTransport, make_lower, settle
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # {host: what Linux connects to instead}
 
@@ -270,15 +270,12 @@ class Attempt:
         """The program's own socket is connected. From here on the program talks to the kernel alone."""
         transport, desk = self._transport, self._desk
         assert isinstance(transport, BorrowedTransport)
-        seen = self._seen_peer()
-        try:
-            if unmapped(transport.sock.getpeername())[:2] != seen[:2]:
-                desk.names.put(self._cookie, Names(seen, None))
-        except OSError:
-            pass  # reset already: the program will find out by itself
-        self._finish_calls(first, 0, transport.sock, transport.answer or 0)
+        if transport.asked[:2] != self._peer[:2]:
+            desk.names.put(self._cookie, Names(self._seen_peer(), None))
+        self._finish_calls(first, 0, None if transport.settled else transport.sock, transport.answer or 0)
         desk.engine.disarm(transport)
-        transport.close_now()
+        transport.let_go()
+        self._connection = self._transport = None
 
     def _meet(self, first: Held | None) -> None:
         """The layers are connected; now the program's socket is."""
@@ -302,6 +299,8 @@ class Attempt:
         else:
             ours.close()
             self.give_up()  # nobody is there any more
+            if first is not None and not self.waits:
+                self._desk.answer(first.id, first.tid, self._cookie, errno.ECONNABORTED)
 
     def _met_late(self, ours: socket.socket) -> None:
         wanted = self._desk.attempts.get(self._cookie) is self
@@ -372,20 +371,14 @@ class Attempt:
         desk = self._desk
         del desk.attempts[self._cookie]
         if self._calls and not error and sock is not None:
-            # connect() that returned 0 leaves the socket in another state than one that was in progress: a further one
-            # gets EISCONN. The kernel comes to that state when it is asked again.
-            asked = connect_nowait(sock, self._peer_of(sock))
-            if asked not in (0, errno.EISCONN):
-                error = asked  # reset meanwhile, and told only once: so connect() says it, as the kernel's might
+            with nonblocking(sock):
+                error = settle(sock)
         for held in self._calls:
             desk.held.release(held)
             desk.answer(held.id, held.tid, self._cookie, error)
         self._calls.clear()
         if first is not None and not self.waits:
             desk.answer(first.id, first.tid, self._cookie, nowait)
-
-    def _peer_of(self, sock: socket.socket) -> Address:
-        return ("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1)
 
     def _seen_peer(self) -> Address:
         host = self._peer[0]

@@ -7,6 +7,7 @@ that nothing is started that could not be served.
 
 import ctypes
 import errno
+import gc
 import os
 import resource
 import select
@@ -232,6 +233,7 @@ class _Session:
     def serve(self) -> int:
         """Returns the status to leave with."""
         engine, program = self._engine, self._program
+        _calm_collector()
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a report of ours must not stop us in the background
         raise_descriptor_limit()
         seccomp.Listener(program.listener).speed_up()
@@ -272,6 +274,12 @@ class _Session:
                 self._supervisor.cut_short()
         elif not received.from_terminal:
             os.kill(self._program.pid, received.number)
+
+
+def _calm_collector() -> None:
+    """What is there by now stays for good: looking through it again and again took a fifth of a connect (measured)."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def raise_descriptor_limit() -> None:

@@ -7,6 +7,7 @@ Rule 1: a thread is named by its tid and nothing is remembered about it between 
 Rule 2: whoever acts on what is found here asks `Listener.valid` afterwards: only then did the tid mean the caller.
 """
 
+import _socket
 import ctypes
 import errno
 import os
@@ -104,11 +105,21 @@ def take_descriptor(tid: int, number: int) -> int:
         os.close(pidfd)
 
 
-def take_socket(tid: int, number: int) -> socket.socket:
+class TakenSocket(socket.socket):
+    """A socket whose `family` and `type` are plain ints.
+
+    The standard ones are made into enum members at every look, which costs as much as four system calls.
+    """
+
+    family = _socket.socket.family  # type: ignore[assignment]
+    type = _socket.socket.type  # type: ignore[assignment]
+
+
+def take_socket(tid: int, number: int) -> TakenSocket:
     """As `take_descriptor`. Errors: also ENOTSOCK."""
     taken = take_descriptor(tid, number)
     try:
-        return socket.socket(fileno=taken)
+        return TakenSocket(fileno=taken)
     except OSError:
         os.close(taken)
         raise

@@ -15,6 +15,8 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from ws2spi.redirect.addresses import Address, pack, unmapped
@@ -94,7 +96,8 @@ class Stone:
         """
         # A deferred Fast Open would make the socket writable before anybody has connected.
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 0)
-        return connect_nowait(sock, self._seen_from(self.address, mapped))
+        with nonblocking(sock):
+            return sock.connect_ex(self._seen_from(self.address, mapped))
 
     def complete(self, local: Address) -> socket.socket:
         """Our end of the connection to the held socket whose local address is `local`.
@@ -120,15 +123,11 @@ class Stone:
     def refuse(self, sock: socket.socket, mapped: bool) -> None:
         """Have the kernel refuse the held socket's connect: epoll, SO_ERROR and all."""
         descriptor, closed = sock.fileno(), self._closed_raw[mapped]
-        waits = os.get_blocking(descriptor)
-        if waits:
-            os.set_blocking(descriptor, False)
-        # Between the two calls the socket is closed with ECONNRESET in SO_ERROR, for a microsecond: they follow one
-        # another without anything of Python's between them that could be left out.
-        _connect(descriptor, _UNSPECIFIED, 28)
-        _connect(descriptor, closed, 28)
-        if waits:
-            os.set_blocking(descriptor, True)
+        with nonblocking(sock):
+            # Between the two calls the socket is closed with ECONNRESET in SO_ERROR, for a microsecond: they follow one
+            # another without anything of Python's between them that could be left out.
+            _connect(descriptor, _UNSPECIFIED, 28)
+            _connect(descriptor, closed, 28)
 
     def _seen_from(self, address: Address, mapped: bool) -> Address:
         return (f"::ffff:{address[0]}", address[1]) if mapped else address
@@ -158,12 +157,15 @@ def disconnect(sock: socket.socket) -> int:
     return ctypes.get_errno() if _connect(sock.fileno(), _UNSPECIFIED, len(_UNSPECIFIED)) else 0
 
 
-def connect_nowait(sock: socket.socket, address: Address) -> int:
-    """connect() that does not wait, on a socket whose blocking mode belongs to the program. Returns an errno or 0."""
-    if not os.get_blocking(sock.fileno()):
-        return sock.connect_ex(address)
-    os.set_blocking(sock.fileno(), False)
+@contextmanager
+def nonblocking(sock: socket.socket) -> Iterator[None]:
+    """For the length of one call, on a socket whose blocking mode belongs to the program."""
+    descriptor = sock.fileno()
+    waits = os.get_blocking(descriptor)
+    if waits:
+        os.set_blocking(descriptor, False)
     try:
-        return sock.connect_ex(address)
+        yield
     finally:
-        os.set_blocking(sock.fileno(), True)
+        if waits:
+            os.set_blocking(descriptor, True)

@@ -28,7 +28,7 @@ from ws2spi.redirect.machine import Machine
 from ws2spi.redirect.origin import Origin
 from ws2spi.redirect.process import cookie_of, read, take_socket, write
 from ws2spi.redirect.seccomp import Call, Listener
-from ws2spi.redirect.stone import CLOSED, connect_nowait, disconnect, state_of
+from ws2spi.redirect.stone import CLOSED, disconnect, nonblocking, state_of
 
 _ABANDONED_PERIOD: Final = 1.0  # seconds between two looks for attempts whose socket the program has closed
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
@@ -191,7 +191,8 @@ class Supervisor:
         if not refusal and (failed or state_of(sock) != CLOSED):
             # Connected, listening, or decided meanwhile without having been told. The kernel knows the answer and, as
             # nothing new begins here, looks at no address; but an error may have been another one than it knows.
-            refusal = connect_nowait(sock, ("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1))
+            with nonblocking(sock):
+                refusal = sock.connect_ex(("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1))
             desk.answer(call.id, call.tid, cookie, failed or refusal)
             return False
         if refusal:

@@ -14,7 +14,7 @@ from collections.abc import Generator
 
 from ws2spi._engine.operations import Want
 from ws2spi._engine.transport import Address, SocketTransport, winsock_error
-from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, came_about, state_of
+from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, SYN_SENT, came_about, state_of
 
 
 class OwnTransport(SocketTransport):
@@ -23,20 +23,32 @@ class OwnTransport(SocketTransport):
     So whatever ends this process, the peer is never told that all was said when it was not.
     """
 
-    __slots__ = ("_abortive",)
+    __slots__ = ("_abortive", "family")
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._abortive = False
+        self.family: int = sock.family
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, SO_LINGER_RESET)
 
     @types.coroutine
     def connect(self, address: Address) -> Generator[Want, None, None]:
         wanted = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        if wanted != self.sock.family:
+        if wanted != self.family:
             # A layer leads an IPv6 program to an IPv4 proxy, or the other way round.
             self._change(make_lower(wanted))
-        yield from super().connect(address)
+        error = self.sock.connect_ex(address)
+        if error == errno.ECONNABORTED:
+            error = self.sock.connect_ex(address)  # after an attempt that failed the kernel says so once
+        if error == errno.EINPROGRESS and came_about(state_of(self.sock)):
+            return  # on the loopback it is there already
+        while error == errno.EINPROGRESS:
+            yield self.write
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not error and state_of(self.sock) == SYN_SENT:
+                error = errno.EINPROGRESS  # resumed early
+        if error:
+            raise winsock_error(OSError(error, os.strerror(error)), "connect")
 
     def make_abortive(self) -> None:
         self._abortive = True
@@ -49,7 +61,7 @@ class OwnTransport(SocketTransport):
     def _change(self, sock: socket.socket) -> None:
         """Stand on `sock` from now on; only while nothing waits for the old one."""
         self.sock.close()
-        self.sock, self.fd = sock, sock.fileno()
+        self.sock, self.fd, self.family = sock, sock.fileno(), sock.family
         self._recv, self._send = sock.recv, sock.send
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, SO_LINGER_RESET)
 
@@ -59,18 +71,23 @@ class BorrowedTransport(OwnTransport):
 
     Attributes:
         answer: what connect() on the program's socket returned (an errno or 0), None while it has not been called.
+        asked: where the layers wanted to go.
         error: why the connect failed, once that is known.
+        settled: whether `settle` has been done.
         told: whether the program has had it from SO_ERROR.
     """
 
-    __slots__ = ("answer", "borrowed", "error", "told")
+    __slots__ = ("answer", "asked", "borrowed", "error", "settled", "told")
 
     def __init__(self, sock: socket.socket) -> None:
         SocketTransport.__init__(self, sock)  # the program's SO_LINGER is its own business
         self._abortive = False
+        self.family = sock.family
         self.borrowed = True
         self.answer: int | None = None
+        self.asked: Address = ()
         self.error = 0
+        self.settled = False
         self.told = False
 
     def replace(self, sock: socket.socket) -> None:
@@ -84,10 +101,20 @@ class BorrowedTransport(OwnTransport):
         if not self.borrowed:
             yield from super().connect(address)
             return
-        self.answer = self.begin_connect(self._spelled(address))
+        self.asked = address
+        descriptor = self.fd
+        waits = os.get_blocking(descriptor)
+        if waits:
+            os.set_blocking(descriptor, False)
+        self.answer = self.sock.connect_ex(self._spelled(address))
         if self.answer not in (0, errno.EINPROGRESS):
             self.error = self.answer
-        # On the loopback the connection is often there already.
+        elif waits and came_about(state_of(self.sock)):
+            # On the loopback it is there already, and the next call can be made while O_NONBLOCK is set anyway.
+            self.settled = True
+            self.error = settle(self.sock)
+        if waits:
+            os.set_blocking(descriptor, True)
         while not self.error and not came_about(state := state_of(self.sock)):
             if self.take_error():
                 break
@@ -110,6 +137,12 @@ class BorrowedTransport(OwnTransport):
         if not self.borrowed:
             super().make_abortive()
 
+    def let_go(self) -> None:
+        """The program's socket is connected; nobody here needs it, or the connection, any more."""
+        SocketTransport.close_now(self)
+        # What refers to each other waits for the collector, and 50 objects for each connect make it work.
+        self.connection = None
+
     def close_now(self) -> None:
         if self.borrowed:
             SocketTransport.close_now(self)  # only our duplicate
@@ -118,11 +151,22 @@ class BorrowedTransport(OwnTransport):
 
     def _spelled(self, address: Address) -> Address:
         """The address as the program's socket must have it: an IPv6 socket reaches an IPv4 host v4-mapped."""
-        if self.sock.family == socket.AF_INET6 and ":" not in address[0]:
+        six = ":" in address[0]
+        if not six and self.family == socket.AF_INET6:
             return f"::ffff:{address[0]}", address[1]
-        if self.sock.family == socket.AF_INET and ":" in address[0]:
+        if six and self.family == socket.AF_INET:
             raise winsock_error(OSError(errno.EAFNOSUPPORT, ""), "an IPv4 socket cannot connect to an IPv6 address")
         return address
+
+
+def settle(sock: socket.socket) -> int:
+    """Leave a connected socket as a connect() that waited leaves it: a further one gets EISCONN.
+
+    The kernel comes to that state when it is asked again, with O_NONBLOCK set. Returns 0, or an errno: the connection
+    has been reset meanwhile, and that is told only once, so connect() has to say it, as the kernel's own might.
+    """
+    error = sock.connect_ex(("::1", 1) if sock.family == socket.AF_INET6 else ("127.0.0.1", 1))
+    return 0 if error == errno.EISCONN else error
 
 
 def make_lower(family: int) -> socket.socket:
