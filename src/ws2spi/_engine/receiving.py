@@ -6,7 +6,6 @@ read ahead: the pump moves no bytes before a request is there to take them, and 
 readiness.
 """
 
-import socket
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -36,7 +35,8 @@ class Receiving(Driving):
         self._pump: Task | None = None
         self._pump_for: Receive | None = None  # the request that a raw pump was started for
         self._ended = False  # the stream below is at its end
-        self._recv_error: WinsockError | None = None
+        self._recv_error: WinsockError | None = None  # for good
+        self._late_error: WinsockError | None = None  # of one call, while nobody was there to hear of it
         self._reconsider()
 
     def recv(self, size: int, timeout: float | None = None, *, peek: bool = False) -> Any:
@@ -101,24 +101,35 @@ class Receiving(Driving):
     def _recv_nowait(self, size: int, peek: bool) -> Any:
         if self._receives:
             raise would_block()
+        if self._late_error is not None and not self._inbox:
+            raise self._take_late_error()
         if self.raw_recv and self._recv_error is None and not self.closing:
             if type(self._inbox) is ByteInbox:
+                if not size and not self.transport.ready(Kind.READ):
+                    raise would_block()  # Linux is content with nothing at once
                 return self._raw(self.transport.recv_now, size, peek)
             return self._try_raw_item(peek)
         self.start_pump_unasked()
         if self._inbox:
             return self._inbox.peek(size) if peek else self._inbox.get(size)
+        if self._late_error is not None:
+            raise self._take_late_error()
         if self._recv_error is not None:
             raise self._recv_error
         if self._ended:
             return b""
         raise would_block()
 
+    def _take_late_error(self) -> WinsockError:
+        error, self._late_error = self._late_error, None
+        assert error is not None
+        self._reconsider()
+        return error
+
     def _try_raw_item(self, peek: bool) -> Any:
         """One datagram or connection, without leaving a parked coroutine behind."""
         if peek:
-            data, sender = self.transport.sock.recvfrom(MAX_DATAGRAM, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            return data, sender
+            return self.transport.peek_from()
         coroutine = self._produce_call(MAX_DATAGRAM)
         try:
             coroutine.send(None)
@@ -149,6 +160,7 @@ class Receiving(Driving):
             self.transport.stream
             and not (self._accepting or self._connecting or self._ended)
             and self._recv_error is None
+            and self._late_error is None
         )
 
     def available(self) -> int:
@@ -166,12 +178,16 @@ class Receiving(Driving):
         return bool(self._inside(self._readable))
 
     def _readable(self) -> bool:
-        if self._recv_error is not None or self.closing:
+        if self._recv_error is not None or self._late_error is not None or self.closing:
             return True
         if self.raw_recv:
             return self.transport.ready(Kind.READ)
         self.start_pump_unasked()
-        return bool(self._inbox) or self._ended
+        return self._something()
+
+    def _something(self) -> bool:
+        """Whether the next receive would get an answer without the pump."""
+        return bool(self._inbox) or self._ended or self._recv_error is not None or self._late_error is not None
 
     def wait_readable(self, timeout: float | None = None) -> bool:
         """Block until `readable`, at most `timeout` seconds. Returns whether it is."""
@@ -205,6 +221,8 @@ class Receiving(Driving):
                     request.result = b""
                 else:
                     request.result = inbox.peek(request.size) if request.peek else inbox.get(request.size)
+            elif self._late_error is not None:
+                request.error = self._take_late_error()
             elif self._recv_error is not None:
                 request.error = self._recv_error
             elif self._ended:
@@ -213,7 +231,7 @@ class Receiving(Driving):
                 break
             queue.popleft()
             self._complete(request)
-        if inbox or self._ended or self._recv_error is not None:
+        if self._something():
             watchers, self._watchers = self._watchers, []
             for watcher in watchers:
                 self._complete(watcher)
@@ -233,7 +251,7 @@ class Receiving(Driving):
         """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
         if self.raw_recv or self._pump is not None or self._connecting:
             return
-        if not (self._inbox or self._ended or self._recv_error is not None or self.closing):
+        if not (self._something() or self.closing):
             self._start_pump()
 
     def _start_pump(self) -> None:
@@ -247,7 +265,7 @@ class Receiving(Driving):
 
     def _pump_coroutine(self, head: Receive | None) -> Any:
         if type(self._inbox) is ItemInbox:
-            if self.raw_recv and (head is None or (head.peek and self._produce is self.transport.recv_from)):
+            if self.raw_recv and (head is None or (head.peek and self._produce == self.transport.recv_from)):
                 return self.transport.wait(Kind.READ)
             return self._produce_call(MAX_DATAGRAM)
         if not self.raw_recv:
@@ -284,21 +302,22 @@ class Receiving(Driving):
             if head is not None:
                 self._answer(head, b"", None)
         elif data is None:
-            item = self.transport.sock.recvfrom(MAX_DATAGRAM, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            self._answer(head, item, None)
+            try:
+                self._answer(head, self.transport.peek_from(), None)
+            except WinsockError as error:
+                if error.code != WSAError.WSAEWOULDBLOCK:  # else somebody else took it: the pump starts again
+                    self._answer(head, None, error)
         else:
             self._answer(head, data, None)
 
     def _failed_once(self, head: Receive | None, error: WinsockError) -> None:
-        """An error of one call only, like a datagram's: the first in line hears of it."""
+        """An error of one call only, like a datagram's: the first in line hears of it, or else the next who asks."""
         first = head if head is not None and not head.done else next(iter(self._receives), None)
         if first is not None:
             self._answer(first, None, error)
-        elif self._watchers:
-            self._recv_error = None
-            watchers, self._watchers = self._watchers, []
-            for watcher in watchers:
-                self._complete(watcher)
+        else:
+            self._late_error = error
+            self._reconsider()
 
     def _answer(self, request: Receive | None, result: Any, error: WinsockError | None) -> None:
         if request is None or request.done:
