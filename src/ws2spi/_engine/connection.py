@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine import blocking, reports
+from ws2spi._engine import blocking, lingering, reports
 from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
 from ws2spi._engine.driving import EngineShape, aborted
 from ws2spi._engine.inbox import ItemInbox
@@ -248,6 +248,8 @@ class Connection(Receiving, Sending):
                 self._cancel(task)
         if not self._sends:
             self._last_words()
+        if not self.closed:
+            lingering.begin(self)
 
     def dismiss(self) -> None:
         """Every client leaves: requests end as on `close`, but the connection goes on for who else may use it."""
@@ -336,6 +338,7 @@ class Connection(Receiving, Sending):
         self.engine.disarm(self.transport)
         self.transport.close_now()
         self._inbox.clear()
+        lingering.end(self)
         self._tell_closed()
 
     def _tell_closed(self) -> None:

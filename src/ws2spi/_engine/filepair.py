@@ -34,6 +34,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._engine import lingering
 from ws2spi._engine.epoll import Engine
 from ws2spi._executive import threads
 
@@ -140,6 +141,10 @@ class FilePair:
         if _events(self._hidden, select.POLLIN) & select.POLLHUP:
             self._push()
             self._hung_up()
+            if not self._gone:
+                lingering.begin(self)  # what was written before the end is on its way
+                if self._gone:  # it arrived in between
+                    lingering.end(self)
             return True
         return False
 
@@ -151,6 +156,7 @@ class FilePair:
         if self._gone or self._pushing:
             return  # what was written before the end goes first
         self._gone = True
+        lingering.end(self)
         on_gone, self.on_gone = self.on_gone, None
         self._discard()
         if on_gone is not None:
@@ -360,6 +366,7 @@ class FilePair:
 
     def reset(self) -> None:
         """Foreign users get what is in the pair, then ECONNRESET."""
+        lingering.end(self)
         if self._gone or self._hidden.fileno() < 0:
             return
         try:

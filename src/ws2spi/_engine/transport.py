@@ -30,6 +30,7 @@ Address = tuple[Any, ...]
 _RECV = socket.MSG_DONTWAIT
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+_SO_PEEK_OFF = 42  # asm-generic/socket.h; the socket module has no name for it
 _UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
 MAX_DATAGRAM = 65536
 
@@ -308,6 +309,13 @@ class SocketTransport:
         except OSError as error:
             raise self._failed(error, "recv") from None
 
+    def peek_from(self) -> tuple[bytes, Address]:
+        """The first datagram, which stays, and its sender; WSAEWOULDBLOCK when there is none."""
+        try:
+            return self.sock.recvfrom(MAX_DATAGRAM, _RECV | socket.MSG_PEEK)
+        except OSError as error:
+            raise self._failed(error, "recv") from None
+
     def ready(self, kind: Kind) -> bool:
         """Whether poll shows input (READ) or room (WRITE) now, errors and ends included."""
         poll = select.poll()
@@ -319,10 +327,24 @@ class SocketTransport:
         return -1 if self.closed else self.fd
 
     def pending_bytes(self) -> int:
-        """Bytes in the receive buffer (of datagrams: of the first one, which is all that Linux tells)."""
+        """Bytes in the receive buffer, of all datagrams together."""
+        if not self.stream:
+            return self._pending_datagrams()
         count = array.array("i", [0])
         fcntl.ioctl(self.fd, termios.FIONREAD, count)
         return count[0]
+
+    def _pending_datagrams(self) -> int:
+        """Linux tells the length of the first only; peeks that move on from one to the next find the others."""
+        total = 0
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, 0)
+            while True:
+                total += self.sock.recv_into(bytearray(1), 1, _RECV | socket.MSG_PEEK | socket.MSG_TRUNC)
+        except OSError:  # no more, or an error that the next receive tells
+            return total
+        finally:
+            self.sock.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, -1)
 
     def unsent_bytes(self) -> int:
         """Bytes sent that the peer has not acknowledged."""

@@ -4,6 +4,7 @@ A forked child has no runtime: it starts uninitialised, with no sockets, and wha
 parent. Nothing inherited is closed there, so the child's copies of the descriptors keep working.
 """
 
+import atexit
 import importlib
 import os
 import threading
@@ -11,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine import reports
+from ws2spi._engine import lingering, reports
 from ws2spi._runtime.catalog import Catalog, CatalogEntry, Loader
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.sockets import SocketTable, sockets
@@ -114,6 +115,8 @@ class Runtime:
     def cleanup(self) -> None:
         """Balance one start. The last one ends every socket, without telling who waits for pending operations.
 
+        What sends had accepted is delivered first; peers that do not read are waited for ten seconds.
+
         Errors:
             WSANOTINITIALISED: nothing left to balance.
         """
@@ -126,6 +129,8 @@ class Runtime:
                 self._unload()
             finally:
                 self.initialised = False
+        # Outside the lock: the layers go on until their last byte is out.
+        lingering.finish()
 
     def _unload(self) -> None:
         # Layers before what is below them: their clean-up closes lower sockets through the lower provider.
@@ -177,6 +182,7 @@ class Runtime:
 
                     engine = Engine()
                     engine.start()
+                    atexit.register(lingering.finish)  # a process that ends without WSACleanup
                     self._engine = engine
                 engine = self._engine
         return engine
@@ -196,3 +202,4 @@ class Runtime:
 
 runtime = Runtime()
 os.register_at_fork(after_in_child=runtime.forget)
+os.register_at_fork(after_in_child=lingering.forget)
