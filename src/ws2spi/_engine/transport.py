@@ -19,7 +19,7 @@ import types
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from ws2spi._abi.errors import WinsockError, wsa_from_errno
+from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
 from ws2spi._engine.operations import Kind, Task, Turn, Want
 
 if TYPE_CHECKING:
@@ -389,6 +389,9 @@ class SocketTransport:
         yield from turn.join(self.connection).__await__()
 
     def _failed(self, error: OSError, what: str) -> WinsockError:
+        if error.errno == errno.ECONNREFUSED and not self.stream:
+            # An earlier datagram found nobody. Winsock calls that a reset, whichever call hears of it.
+            return WinsockError(WSAError.WSAECONNRESET, f"{what}: {error.strerror}", errno=error.errno)
         if error.errno == errno.EPIPE and not self.shut_write:
             # Linux reports a reset once and EPIPE ever after; the cause has not changed.
             error = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

@@ -42,7 +42,9 @@ class OptionCalls:
         """Options of SOL_SOCKET whose value is kept here and not by Linux."""
         if option == c.SO_ERROR:
             code, state.error = state.error, 0
-            return struct.pack("<i", code or self._pending_error(state))
+            if not code and state.connecting is None:  # else the kernel's answer is for who waits for the connect
+                code = self._pending_error(state)
+            return struct.pack("<i", code)
         if option == c.SO_TYPE:
             return struct.pack("<i", c.SOCK_STREAM if state.stream else c.SOCK_DGRAM)
         if option == c.SO_ACCEPTCONN:
