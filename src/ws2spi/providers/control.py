@@ -33,7 +33,7 @@ class OptionCalls:
         row = options.lookup(level, option)
         value = row.to_windows(state.connection.perform("getsockopt", row.level, row.number, row.size))
         if size < len(value):
-            if size < 1 or row.room != 4:
+            if size < 1 or not row.boolean:
                 raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(value)}")
             return value[:size]  # a boolean into a BOOLEAN
         return value

@@ -26,6 +26,11 @@ class Option(NamedTuple):
     size: int  # bytes of the Linux value
     room: int  # bytes of the Windows value
 
+    @property
+    def boolean(self) -> bool:
+        """Whether programs may read it into one byte."""
+        return self.to_windows is _boolean
+
 
 def _integer(value: bytes) -> bytes:
     """A boolean or a number; one byte is accepted for a boolean, as programs give it."""
