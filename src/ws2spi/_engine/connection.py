@@ -281,6 +281,11 @@ class Connection(Receiving, Sending):
         for task in list(self._sends):
             task.accepted = False
         self._close(None)
+        # What an earlier close was delivering, and last words that did not come to their end at once.
+        for task in [*self._sends]:
+            self._cancel(task)
+        for task in [*self._controls]:
+            self._cancel(task)
 
     def _end_receives(self) -> None:
         for request in (*self._receives, *self._watchers):
@@ -290,9 +295,11 @@ class Connection(Receiving, Sending):
         self._watchers.clear()
         self._recv_error = self._recv_error or aborted()
         self._reconsider()
-        pump = self._pump
-        if pump is not None:
-            self._cancel(pump)
+        if self._pump is not None:
+            if any(task.accepted for task in self._sends):
+                self._give(self._pump, None)  # a layer may need what it brings to deliver them
+            else:
+                self._cancel(self._pump)
 
     def _cancel(self, task: Task) -> None:
         """Throw Cancelled at the await where `task` is, and at every further one, until it has ended."""
@@ -323,6 +330,8 @@ class Connection(Receiving, Sending):
         """Everything accepted is delivered: the layers' own `close`, then the descriptor."""
         if self.closed or any(task.role is Role.CLOSE for task in self._controls):
             return
+        if self._pump is not None:
+            self._cancel(self._pump)
         if not self.plan.has_close:
             self._finalise()
             return

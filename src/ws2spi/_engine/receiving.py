@@ -251,7 +251,8 @@ class Receiving(Driving):
         """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
         if self.raw_recv or self._pump is not None or self._connecting:
             return
-        if not (self._something() or self.closing):
+        # After close only a layer asks, one that is still delivering what was accepted.
+        if self._sends if self.closing else not self._something():
             self._start_pump()
 
     def _start_pump(self) -> None:
@@ -281,6 +282,8 @@ class Receiving(Driving):
         """The pump has ended."""
         self._pump, head = None, self._pump_for
         self._pump_for = None
+        if self.closing:
+            return  # nobody will ask for it
         if error is not None:
             self._note_recv_error(error)
             if self._recv_error is None:
