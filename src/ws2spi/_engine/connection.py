@@ -19,7 +19,7 @@ from typing import Any, cast
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import blocking, lingering, reports
 from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
-from ws2spi._engine.driving import EngineShape, aborted
+from ws2spi._engine.driving import EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task
@@ -169,7 +169,7 @@ class Connection(Receiving, Sending):
         if error is not None and task.role is Role.SEND:
             self._note_send_error(error)
             if request is None or task.accepted:
-                self._send_error = self._send_error or error  # a late error meets the next call
+                self._send_error = self._send_error or afresh(error)  # a late error meets the next call
         if task in self._sends:
             self._sends.remove(task)
         if task.role is Role.CONNECT:
@@ -373,7 +373,7 @@ class Connection(Receiving, Sending):
     def _fail(self, seen: WinsockError) -> None:
         if self.closed:
             return
-        self._recv_error = self._send_error = seen
+        self._recv_error = self._send_error = afresh(seen)
         self._reconsider()
         self._inbox.clear()
         try:
@@ -389,7 +389,7 @@ class Connection(Receiving, Sending):
                 continue
             request, task.request = task.request, None
             if request is not None and not request.done:
-                request.error = seen
+                request.error = afresh(seen)
                 self._complete(request)
             self._cancel(task)
 

@@ -41,6 +41,11 @@ def aborted() -> WinsockError:
     return WinsockError(WSAError.WSA_OPERATION_ABORTED, "the socket was closed")
 
 
+def afresh(error: WinsockError) -> WinsockError:
+    """A copy of a kept error to be raised: one object raised again and again strings all its tracebacks together."""
+    return WinsockError(error.code, error.detail, errno=error.errno)
+
+
 class Driving:
     """The part of a connection that moves its coroutines along. State as in `Connection`."""
 

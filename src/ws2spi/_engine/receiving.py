@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
-from ws2spi._engine.driving import FATAL, Driving, would_block
+from ws2spi._engine.driving import FATAL, Driving, afresh, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
 from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want
 from ws2spi._engine.transport import MAX_DATAGRAM
@@ -115,7 +115,7 @@ class Receiving(Driving):
         if self._late_error is not None:
             raise self._take_late_error()
         if self._recv_error is not None:
-            raise self._recv_error
+            raise afresh(self._recv_error)
         if self._ended:
             return b""
         raise would_block()
@@ -147,7 +147,7 @@ class Receiving(Driving):
 
     def _note_recv_error(self, error: WinsockError) -> None:
         if error.code in FATAL and self.transport.stream:
-            self._recv_error = self._recv_error or error
+            self._recv_error = self._recv_error or afresh(error)
             self._reconsider()
 
     def _end(self) -> None:
@@ -224,7 +224,7 @@ class Receiving(Driving):
             elif self._late_error is not None:
                 request.error = self._take_late_error()
             elif self._recv_error is not None:
-                request.error = self._recv_error
+                request.error = afresh(self._recv_error)
             elif self._ended:
                 request.result = b""
             else:

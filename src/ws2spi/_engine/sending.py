@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError
 from ws2spi._engine.boundary import PIECE, Call
-from ws2spi._engine.driving import FATAL, Driving, aborted, would_block
+from ws2spi._engine.driving import FATAL, Driving, aborted, afresh, would_block
 from ws2spi._engine.operations import Done, Kind, Request, Role, Task
 from ws2spi._engine.transport import Address
 from ws2spi._executive import threads
@@ -90,7 +90,7 @@ class Sending(Driving):
 
     def _send_nowait(self, data: Any, address: Address | None) -> int:
         if self._send_error is not None:
-            raise self._send_error
+            raise afresh(self._send_error)
         if self.closing:
             raise aborted()
         if self._sends:
@@ -108,7 +108,7 @@ class Sending(Driving):
         self._sends.append(task)
         self._begin(task)
         if self._send_error is not None:
-            raise self._send_error
+            raise afresh(self._send_error)
         return len(piece)
 
     def writable(self) -> bool:
@@ -140,7 +140,7 @@ class Sending(Driving):
         if error is None and self.closing and not task.accepted:
             error = aborted()
         if error is not None:
-            self._finish(task, None, error)
+            self._finish(task, None, afresh(error))
             return
         assert task.factory is not None
         task.coroutine = task.factory()
@@ -152,4 +152,4 @@ class Sending(Driving):
 
     def _note_send_error(self, error: WinsockError) -> None:
         if error.code in FATAL and self.transport.stream:
-            self._send_error = self._send_error or error
+            self._send_error = self._send_error or afresh(error)
