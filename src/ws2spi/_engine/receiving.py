@@ -291,11 +291,25 @@ class Receiving(Driving):
         elif self.raw_recv:
             self._raw_pumped(head, data)
         elif not isinstance(data, bytes) or data:
-            self._inbox.put(data)
+            if not self._hand_over(data):
+                self._inbox.put(data)
         else:
             self._end()
-        # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
-        self.mailbox.steps.append((self._feed, ()))
+        if self._receives or self._watchers:
+            # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
+            self.mailbox.steps.append((self._feed, ()))
+
+    def _hand_over(self, data: Any) -> bool:
+        """The short way past an empty inbox: give all of a piece to the first in line. False if it must be kept."""
+        if self._inbox or not self._receives or type(data) is not bytes:
+            return False
+        first = self._receives[0]
+        if first.peek or len(data) > first.size:
+            return False
+        self._receives.popleft()
+        first.result = data
+        self._complete(first)
+        return True
 
     def _raw_pumped(self, head: Receive | None, data: Any) -> None:
         if head is None or (data is None and not head.size):

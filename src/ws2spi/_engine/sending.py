@@ -33,37 +33,62 @@ class Sending(Driving):
         Raises WinsockError: WSAETIMEDOUT (what has begun runs on), WSAEINTR when closed meanwhile.
         """
         mailbox = self.mailbox
+        request: Request | None
         if not mailbox.steps and not self._sends and mailbox.lock.acquire(False):
             try:
                 mailbox.holder = get_ident()
-                if self._sends or self._send_error is not None or self.closing:
-                    request = self._queue_send(data, address, Request(threads.current()))
-                else:
-                    coroutine = self._send(data) if self.transport.stream else self._send(data, address)
-                    try:
-                        want = coroutine.send(None)  # type: ignore[attr-defined]
-                    except StopIteration:
-                        return len(data)
-                    except WinsockError as error:
-                        self._note_send_error(error)
-                        raise
-                    request = Request(threads.current())
-                    request.result = len(data)
-                    task = Task(self, Role.SEND, None, request)
-                    task.coroutine = coroutine  # type: ignore[assignment]
-                    self._sends.append(task)
-                    self._parked(task, want)
+                request = self._send_at_once(data, address, True, None)
             finally:
                 mailbox.holder = 0
                 mailbox.lock.release()
                 if mailbox.steps or mailbox.announcements:
                     mailbox.drain()
+            if request is None:
+                return len(data)
         else:
             self._refuse_reentry()
             request = Request(threads.current())
             mailbox.post(self._queue_send, data, address, request)
         self.engine.block(self, request, timeout)
         return cast(int, request.value())
+
+    def begin_send(self, data: Any, done: Done) -> Request | None:
+        """As `submit_send`, for who wants to know at once: None when all of `data` is through, and `done` is not
+        called.
+
+        Raises WinsockError when it failed at once.
+        """
+        mailbox = self.mailbox
+        if mailbox.steps or self._sends or not mailbox.lock.acquire(False):
+            return self.submit_send(data, done)
+        try:
+            mailbox.holder = get_ident()
+            return self._send_at_once(data, None, False, done)
+        finally:
+            mailbox.holder = 0
+            mailbox.lock.release()
+            if mailbox.steps or mailbox.announcements:
+                mailbox.drain()
+
+    def _send_at_once(self, data: Any, address: Address | None, blocks: bool, done: Done | None) -> Request | None:
+        """In the mailbox: run a send's first step without a request or a task; None when it was the last one, too."""
+        if self._sends or self._send_error is not None or self.closing:
+            return self._queue_send(data, address, Request(threads.current() if blocks else None, done))
+        coroutine = cast(Any, self._send(data) if self.transport.stream else self._send(data, address))
+        try:
+            want = coroutine.send(None)
+        except StopIteration:
+            return None
+        except WinsockError as error:
+            self._note_send_error(error)
+            raise
+        request = Request(threads.current() if blocks else None, done)
+        request.result = len(data)
+        task = Task(self, Role.SEND, None, request)
+        task.coroutine = coroutine
+        self._sends.append(task)
+        self._parked(task, want)
+        return request
 
     def submit_send(self, data: Any, done: Done | None = None, address: Address | None = None) -> Request:
         """Send without waiting; `data` must stay as it is until `done(request)`. Any thread."""

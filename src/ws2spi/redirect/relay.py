@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from ws2spi._abi.errors import WinsockError
 from ws2spi._engine.boundary import PIECE
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
@@ -114,7 +115,14 @@ class Relay:
             return
         self._sending = True
         if data:
-            self._far.submit_send(data, self._sent)
+            try:
+                if self._far.begin_send(data, self._sent) is None:
+                    self._passed()
+                    return
+            except WinsockError:
+                self._sending = False
+                self._up_failed()
+                return
         else:
             self._up_done = True
             self._near.setsockopt(socket.IPPROTO_TCP, _TCP_KEEPIDLE, _IDLE)
@@ -126,11 +134,17 @@ class Relay:
     def _sent(self, request: Request) -> None:
         if self._finished:
             return
-        self._sending = False
         if request.error is not None:
+            self._sending = False
             self._up_failed()
-        elif self._mask == _UNWATCHED:
-            self._read_near()  # what is left is read by asking
+        else:
+            self._passed()
+
+    def _passed(self) -> None:
+        """A piece from the program is through the layers."""
+        self._sending = False
+        if self._mask == _UNWATCHED:
+            self._engine.call_soon(self._near_ready, select.EPOLLIN)  # what is left is read by asking
         elif not self._mask & select.EPOLLIN:
             self._watch()
 
