@@ -20,6 +20,8 @@ reset
         of
         the handle is gone; only then is what lies behind told (`on_gone`).
 Rule 4, identity: a handle is (number, inode). Nothing is read from or closed under a number whose inode differs.
+Rule 5, the hidden end's own number: it may be a stranger's from the moment it is closed, so watching it anew and
+        closing it exclude each other, and an event of the engine's is only a hint that it had news.
 """
 
 import _socket
@@ -78,13 +80,17 @@ class FilePair:
         "_gone",
         "_hidden",
         "_holder",
+        "_leaving",
         "_lock",
+        "_over",
         "_pull",
         "_pulled",
         "_pushing",
+        "_resetting",
         "_serving",
         "_waiting",
         "_watched",
+        "_watching",
         "inode",
         "number",
         "on_gone",
@@ -119,6 +125,10 @@ class FilePair:
         self._waiting: list[threads.Thread] = []
         self._watched = -1
         self._gone = False
+        self._leaving = allocate_lock()  # taken once, by who notices first that the last copy is gone
+        self._watching = allocate_lock()  # rule 5; kept by who closes the hidden end
+        self._over = False  # the hidden end is to be closed
+        self._resetting = False  # with a reset
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -153,7 +163,7 @@ class FilePair:
         return number == self.number and _inode(number) == self.inode
 
     def _hung_up(self) -> None:
-        if self._gone or self._pushing:
+        if self._pushing or not self._leaving.acquire(False):
             return  # what was written before the end goes first
         self._gone = True
         lingering.end(self)
@@ -163,11 +173,36 @@ class FilePair:
             on_gone()
 
     def _discard(self) -> None:
+        """Close the hidden end. Who finds it taken leaves it to whoever is there."""
+        self._over = True
+        if not self._watching.acquire(False):
+            return
         if self._behind is not None:
             sweeper_of(self._engine).remove(self, self._watched)
-        if self._hidden.fileno() >= 0:
             self._engine.unwatch(self._hidden.fileno())
-            self._hidden.close()
+        if self._resetting:
+            self._leave_unread()
+        self._hidden.close()
+
+    def _leave_unread(self) -> None:
+        """Write one byte into the client's end: unread, it turns the close of the hidden end into a reset."""
+        if self.is_mine(self.number):
+            client = socket.socket(fileno=self.number)
+            try:
+                client.send(b"\0", _SEND)
+            except OSError:
+                pass  # full: then something is unread anyway
+            finally:
+                client.detach()
+
+    def _watch_for_room(self) -> None:
+        """Tell `_drained` when foreign code has taken something."""
+        if self._watching.acquire(False):
+            if not self._over:
+                self._engine.watch(self._hidden.fileno(), _EVENTS | select.EPOLLOUT, self._stirred)
+            self._watching.release()
+            if self._over:
+                self._discard()
 
     # -- foreign writes --------------------------------------------------------------------------------------------
 
@@ -186,7 +221,7 @@ class FilePair:
             self._push()
         if events & select.EPOLLOUT:
             self._drained()
-        if events & (select.EPOLLHUP | select.EPOLLERR):
+        if events & (select.EPOLLHUP | select.EPOLLERR) and _events(self._hidden, 0) & select.POLLHUP:
             self._hung_up()
 
     def _push(self, straight: bool = False) -> None:
@@ -200,7 +235,7 @@ class FilePair:
         with self._lock:
             self._holder = get_ident()
             try:
-                while straight or not self._pushing:
+                while (straight or not self._pushing) and not self._over:
                     try:
                         data = self._written()
                     except BlockingIOError:
@@ -338,7 +373,7 @@ class FilePair:
         for thread in tuple(self._waiting):
             thread.wake()
         if again and not self._gone and not self._waiting:
-            self._engine.watch(self._hidden.fileno(), _EVENTS | select.EPOLLOUT, self._stirred)
+            self._watch_for_room()
 
     def _drained(self) -> None:
         """Room in the pair: if foreign code took everything, more may come at once."""
@@ -369,16 +404,14 @@ class FilePair:
         lingering.end(self)
         if self._gone or self._hidden.fileno() < 0:
             return
+        if self.stream:
+            self._resetting = True
+            self._discard()
+            return
         try:
-            if not self.stream:
-                self._hidden.shutdown(socket.SHUT_RDWR)
-                return
-            self._engine.unwatch(self._hidden.fileno())
-            if self.is_mine(self.number):
-                os.write(self.number, b"\0")  # left unread, it turns the close into a reset
+            self._hidden.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        self._discard()
 
     def __repr__(self) -> str:
         state = "gone" if self._gone else "serving" if self._serving else "straight"
@@ -394,7 +427,7 @@ class Sweeper:
         self._pairs: dict[int, FilePair] = {}  # {descriptor behind: pair}
         self._blind: set[FilePair] = set()  # pairs without a descriptor behind
         self._recent: set[FilePair] = set()  # asked since the last look: what is left over is in no descriptor
-        self._running = False
+        self._looking = allocate_lock()  # taken while a look is due
 
     def add(self, pair: FilePair, descriptor: int) -> None:
         if descriptor < 0:
@@ -421,12 +454,11 @@ class Sweeper:
         self._recent.add(pair)
 
     def _start(self) -> None:
-        if not self._running:
-            self._running = True
+        if self._looking.acquire(False):
             self._engine.call_later(SWEEP, self._look)
 
     def _look(self) -> None:
-        self._running = False
+        self._looking.release()
         now = self._engine.now()
         idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
         self._recent -= idle

@@ -132,13 +132,17 @@ class SocketProvider(OptionCalls):
 
     def _last_copy_closed(self, entry: SocketEntry) -> None:
         """The hidden end hung up: closesocket and nobody else had it, or foreign code closed the descriptor."""
-        self._open.pop(entry.number, None)
+        self._forget(entry)
         sockets.remove(entry)
         entry.state.connection.close()
 
+    def _forget(self, entry: SocketEntry) -> None:
+        if self._open.get(entry.number) is entry:  # else the number is another socket's by now
+            del self._open[entry.number]
+
     def _purged(self, entry: SocketEntry) -> None:
         """The number was given out again: foreign code had closed our descriptor. Close nothing under it."""
-        self._open.pop(entry.number, None)
+        self._forget(entry)
         if entry.state is None:
             return
         if self.ifs:
