@@ -103,6 +103,7 @@ def _face(times: int) -> Iterator[Line]:
 def _handles(stack: ExitStack, quick: bool) -> Iterator[Line]:
     try:
         from ws2spi import ws2_32
+        from ws2spi._runtime.upcalls import query_socket_handle_context
     except ImportError as error:
         raise Unavailable(f"ws2_32: {error}") from error
     import ctypes
@@ -138,8 +139,13 @@ def _handles(stack: ExitStack, quick: bool) -> Iterator[Line]:
     yield Line(
         "WPUQuerySocketHandleContext",
         "µs",
-        {"ws2spi": per_call(times * 10, lambda: ws2_32.WPUQuerySocketHandleContext(handle, to_context, to_error))},
-        "ws2spi",
+        {
+            "ws2spi, objects": per_call(times * 10, lambda: query_socket_handle_context(handle)),
+            "ws2spi, exact face": per_call(
+                times * 10, lambda: ws2_32.WPUQuerySocketHandleContext(handle, to_context, to_error)
+            ),
+        },
+        "ws2spi, objects",
         [Limit(0.5)],
     )
     ws2_32.WPUCloseSocketHandle(handle, to_error)
