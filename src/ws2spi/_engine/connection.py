@@ -378,7 +378,7 @@ class Connection(Receiving, Sending):
         self._inbox.clear()
         try:
             self.transport.disconnect()
-        except WinsockError:
+        except WinsockError:  # no kind of socket that can be disconnected
             self.transport.make_abortive()
         pump = self._pump
         if pump is not None:
@@ -402,6 +402,7 @@ class Connection(Receiving, Sending):
 
     def view(self, index: int) -> View:
         view = self._views[index]
+            self.transport.end_both()
         if view is None:
             layer = self.plan.layers[index]
             view = self._views[index] = View(self, index, getattr(layer, "on_error", "closed") == "open")

@@ -371,13 +371,18 @@ class SocketTransport:
 
     def disconnect(self) -> None:
         """Dissolve the association (AF_UNSPEC), as connecting a datagram socket to no address does."""
-        try:
-            # The socket module cannot spell AF_UNSPEC addresses.
-            import ctypes
+        # The socket module cannot spell AF_UNSPEC addresses.
+        import ctypes
 
-            ctypes.CDLL(None, use_errno=True).connect(self.fd, _UNSPECIFIED, len(_UNSPECIFIED))
-        except OSError as error:
-            raise winsock_error(error, "connect") from None
+        if ctypes.CDLL(None, use_errno=True).connect(self.fd, _UNSPECIFIED, len(_UNSPECIFIED)):
+            raise winsock_error(OSError(ctypes.get_errno(), "AF_UNSPEC"), "connect")
+
+    def end_both(self) -> None:
+        """Both directions are over, for the peer too. The descriptor stays."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # they are over already
 
     def close_now(self) -> None:
         if not self.closed:
