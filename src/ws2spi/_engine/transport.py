@@ -61,6 +61,7 @@ class SocketTransport:
         "fd",
         "read",
         "reader",
+        "reset",
         "shut_write",
         "sock",
         "stream",
@@ -80,6 +81,7 @@ class SocketTransport:
         self.armed = 0
         self.closed = False
         self.shut_write = False
+        self.reset = False  # a call was told of a reset, which the kernel tells once
         self._recv = sock.recv
         self._send = sock.send
         self._receiving = Turn()
@@ -122,13 +124,13 @@ class SocketTransport:
             yield from self._join(turn)
         try:
             try:
-                return self._recv(size, _RECV)
+                return self._recv(size, _RECV) or self._end(size)
             except BlockingIOError:
                 turn.taken = True
             while True:
                 yield self.read
                 try:
-                    return self._recv(size, _RECV)
+                    return self._recv(size, _RECV) or self._end(size)
                 except BlockingIOError:
                     pass
         except OSError as error:
@@ -142,7 +144,7 @@ class SocketTransport:
         """As `recv`, but the bytes stay."""
         while True:
             try:
-                return self._recv(size, _RECV | socket.MSG_PEEK)
+                return self._recv(size, _RECV | socket.MSG_PEEK) or self._end(size)
             except BlockingIOError:
                 yield self.read
             except OSError as error:
@@ -305,7 +307,7 @@ class SocketTransport:
 
     def recv_now(self, size: int, peek: bool = False) -> bytes:
         try:
-            return self._recv(size, _RECV | socket.MSG_PEEK if peek else _RECV)
+            return self._recv(size, _RECV | socket.MSG_PEEK if peek else _RECV) or self._end(size)
         except OSError as error:
             raise self._failed(error, "recv") from None
 
@@ -393,6 +395,12 @@ class SocketTransport:
         assert self.connection is not None, "a transport is driven by its connection"
         yield from turn.join(self.connection).__await__()
 
+    def _end(self, size: int) -> bytes:
+        """The answer to a receive that the kernel has nothing for: the end, unless a send was told of a reset."""
+        if size and self.reset and self.stream:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        return b""
+
     def _failed(self, error: OSError, what: str) -> WinsockError:
         if error.errno == errno.ECONNREFUSED and not self.stream:
             # An earlier datagram found nobody. Winsock calls that a reset, whichever call hears of it.
@@ -400,6 +408,8 @@ class SocketTransport:
         if error.errno == errno.EPIPE and not self.shut_write:
             # Linux reports a reset once and EPIPE ever after; the cause has not changed.
             error = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        if error.errno == errno.ECONNRESET:
+            self.reset = True
         return winsock_error(error, what)
 
     def __repr__(self) -> str:
