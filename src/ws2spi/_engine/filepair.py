@@ -25,13 +25,14 @@ Rule 5, the hidden end's own number: it may be a stranger's from the moment it i
 """
 
 import _socket
-import array
 import fcntl
 import os
 import select
 import socket
+import sys
 import termios
 from _thread import allocate_lock, get_ident
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -73,7 +74,6 @@ class FilePair:
     __slots__ = (
         "_asked",
         "_behind",
-        "_count",
         "_ended",
         "_engine",
         "_enqueue",
@@ -82,6 +82,7 @@ class FilePair:
         "_holder",
         "_leaving",
         "_lock",
+        "_moved",
         "_over",
         "_pull",
         "_pulled",
@@ -115,11 +116,11 @@ class FilePair:
         self._enqueue: Callable[..., Any] | None = None
         self._lock = allocate_lock()  # rule 1
         self._holder = 0
-        self._count = array.array("i", [0])
         self._pushing = False  # a foreign piece is on its way through
         self._ended = False  # foreign code has shut down its writing side
         self._pull: Any = None  # the receive made for foreign readers
         self._pulled = False  # bytes may wait in the pair
+        self._moved: deque[tuple[int, Any]] = deque()  # (length, sender) of datagrams that may wait in the pair
         self._serving = False  # foreign code took the last buffer: the next one goes without waiting for the sweep
         self._asked = engine.now()
         self._waiting: list[threads.Thread] = []
@@ -209,10 +210,10 @@ class FilePair:
     def before_send(self) -> None:
         """To be called by every straight send before it is queued (rule 1)."""
         try:
-            fcntl.ioctl(self._hidden, termios.FIONREAD, self._count)
+            waiting = fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)
         except (OSError, ValueError):
             return
-        if self._count[0] or self._lock.locked():
+        if waiting != _NOTHING or self._lock.locked():
             self._push(straight=True)
 
     def _stirred(self, events: int) -> None:
@@ -290,29 +291,56 @@ class FilePair:
             self._stop_pull()
         sweeper_of(self._engine).asked(self)
 
-    def take(self, size: int, peek: bool = False) -> bytes | None:
-        """What was moved to the client's end and not read there: comes first. None: nothing, go straight."""
-        if not self._pulled:
-            return None
-        if not self.is_mine(self.number):
+    def waiting(self) -> int:
+        """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
+        if not self._pulled or not self.is_mine(self.number):
+            return 0
+        return _number(fcntl.ioctl(self.number, termios.FIONREAD, _NOTHING))
+
+    def holds(self) -> bool:
+        """Whether something moved may still be in the pair, so that a straight receive must `take` first."""
+        if self._pulled and not (self.waiting() or self._moved):
             self._pulled = False
+        return self._pulled
+
+    def take(self, size: int, peek: bool = False) -> tuple[bytes, Any] | None:
+        """What was moved to the client's end and not read there: comes first. None: nothing, go straight.
+
+        Returns at most `size` bytes of a stream, and None; or a whole datagram, and its sender. The end of a stream is
+        not looked for here: it is below, too, and there it can be told from a reset.
+        """
+        if not self.holds() or not self.is_mine(self.number):
             return None
-        flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if peek else 0)
         client = socket.socket(fileno=self.number)
         try:
-            return client.recv(size, flags)
-        except BlockingIOError:
-            self._pulled = False
-            return None
+            flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if peek else 0)
+            if self.stream:
+                return client.recv(size, flags), None
+            # The credentials of rule 1 are not asked for here, but the end and an empty datagram differ all the same:
+            # behind a datagram socket there is no end.
+            data = client.recv(MAX_DATAGRAM, flags)
         except OSError:
+            self._pulled = False
+            self._moved.clear()
             return None
         finally:
             client.detach()
+        return data, self._sender_of(data, peek)
+
+    def _sender_of(self, data: bytes, peek: bool) -> Any:
+        """Who sent the datagram that was taken; those before it were read by foreign code, which does not say so."""
+        moved = self._moved
+        while moved and moved[0][0] != len(data):
+            moved.popleft()
+        if not moved:
+            return None
+        return (moved[0] if peek else moved.popleft())[1]
 
     def share(self) -> None:
         """The handle was given out knowingly (a child's stdin): serve its readers at once, until a straight receive."""
         self._serving = True
-        self._start_pull()
+        if not self._unread():
+            self._start_pull()
 
     @property
     def can_withdraw(self) -> bool:
@@ -358,8 +386,10 @@ class FilePair:
         error = request.error
         again = False
         if error is None:
-            data = request.result if self.stream else request.result[0]
+            data, sender = (request.result, None) if self.stream else request.result
             try:
+                if not self.stream:
+                    self._moved.append((len(data), sender))
                 if data or not self.stream:
                     self._hidden.send(data, _SEND)
                     again = True
@@ -387,10 +417,9 @@ class FilePair:
     def _unread(self) -> int:
         """Bytes in the pair that the client's end has not read."""
         try:
-            fcntl.ioctl(self._hidden, termios.TIOCOUTQ, self._count)
+            return _number(fcntl.ioctl(self._hidden, termios.TIOCOUTQ, _NOTHING))
         except (OSError, ValueError):
             return 0
-        return self._count[0]
 
     def end_reads(self) -> None:
         """The stream has ended: foreign readers get their end."""
@@ -491,6 +520,11 @@ def sweeper_of(engine: Engine) -> Sweeper:
 
 
 _PENDING = object()
+_NOTHING = bytes(4)  # the int of an ioctl, 0
+
+
+def _number(result: bytes) -> int:
+    return int.from_bytes(result, sys.byteorder)
 
 
 def _ignore(request: Any) -> None:

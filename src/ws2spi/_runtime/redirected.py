@@ -12,7 +12,7 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import load_dword, store_int
 from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
-from ws2spi._runtime.arguments import read_buffers
+from ws2spi._runtime.arguments import address_out, read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect, is_null
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
@@ -37,14 +37,16 @@ def _closed_elsewhere(entry: SocketEntry) -> None:
 
 
 def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
-    """Return what was moved into the pair for foreign readers, and not read by them: it comes before all else.
+    """Return what was moved into a stream's pair for foreign readers, and not read by them: it comes before all else.
 
     To be called before every receive of a handle with a pair; None: go to the provider.
     """
     pair = entry.pair
     pair.before_recv()
-    data: bytes | None = pair.take(size, bool(flags & c.MSG_PEEK))
-    return data
+    if not pair.holds():
+        return None
+    found: tuple[bytes, None] | None = pair.take(size, bool(flags & c.MSG_PEEK))
+    return None if found is None else found[0]
 
 
 def receive_moved(
@@ -56,18 +58,41 @@ def receive_moved(
     overlapped: Any,
     routine: Any,
     identity: Any,
+    sender: Any = None,
+    sender_length: Any = None,
 ) -> bool:
-    """Serve a WSARecv from the pair, if something was moved there; it ends at once then, and is told like any other."""
-    views = read_buffers(buffers, count)
-    data = moved(entry, sum(map(len, views)), load_dword(flags) if not is_null(flags) else 0)
-    if data is None:
+    """Serve a WSARecv or WSARecvFrom from the pair, if something was moved there. It ends at once then, and is told
+    like any other; WSAEMSGSIZE when a datagram is longer than the buffers.
+
+    Returns: whether it was served; else the provider has to answer, arguments that are wrong included.
+    """
+    pair = entry.pair
+    pair.before_recv()
+    if not pair.holds():
         return False
+    if not count or is_null(flags) or (is_null(received) and is_null(overlapped)):
+        return False
+    views = read_buffers(buffers, count)
+    room = sum(map(len, views))
+    out = address_out(entry, sender, sender_length)
     completion = None if is_null(overlapped) else begin(entry, overlapped, routine, identity, None)
+    found = pair.take(room, bool(load_dword(flags) & c.MSG_PEEK))
+    if found is None:
+        if completion is not None:
+            completion.refused()  # as if it had not begun: the provider begins it anew
+        return False
+    data, origin = found
     rest = memoryview(data)
     for one in views:
         part = rest[: len(one)]
         one[: len(part)] = part
         rest = rest[len(part) :]
+    if out is not None and origin is not None:
+        out(origin)
+    if rest and not pair.stream:
+        if completion is not None:
+            completion.complete(WSAError.WSAEMSGSIZE, room)
+        raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {room}")
     if completion is not None:
         completion.finished(len(data))
     store_int(received, len(data))
@@ -107,9 +132,16 @@ class TableClient:
         return self._submit("lpWSPSend", buffer, len(data), done, lambda count: count)
 
     def submit_recv(self, size: int, done: Callable[[TableRequest], None]) -> TableRequest:
-        """Ask the provider's WSPRecv for at most `size` bytes; b"" is the end of the stream."""
+        """Ask the provider's WSPRecv for at most `size` bytes; b"" is the end of the stream. Datagrams come as pairs
+        with their sender, which WSPRecv does not tell: None.
+        """
         buffer = ctypes.create_string_buffer(size)
-        return self._submit("lpWSPRecv", buffer, size, done, lambda count: ctypes.string_at(buffer, count))
+
+        def convert(count: int) -> Any:
+            data = ctypes.string_at(buffer, count)
+            return data if self._entry.info.stream else (data, None)
+
+        return self._submit("lpWSPRecv", buffer, size, done, convert)
 
     def _submit(
         self,

@@ -107,7 +107,8 @@ class OptionCalls:
                 os.set_blocking(entry.number, state.blocking)
             return b""
         if code == c.FIONREAD:
-            return struct.pack("<I", state.connection.available())
+            waiting = entry.pair.waiting() if entry.pair is not None else 0
+            return struct.pack("<I", waiting or state.connection.available())
         if code == c.SIO_BASE_HANDLE:
             return struct.pack("<Q", state.connection.transport.fd)
         if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):

@@ -200,6 +200,12 @@ def shutdown(s: int, how: int) -> int:
     Source: winsock2.h, nf-winsock2-shutdown.
     Differs: nothing.
     """
+    try:
+        entry = route(s)
+        if entry.pair is not None and how != c.SD_RECEIVE:
+            entry.pair.before_send()  # what foreign code has written goes before the end
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
     return status("lpWSPShutdown", s, how)
 
 

@@ -196,6 +196,8 @@ def WSARecvFrom(
                 lpOverlapped,
                 lpCompletionRoutine,
                 thread_id(),
+                lpFrom,
+                lpFromlen,
             ):
                 return 0
         except WinsockError as error:
@@ -279,7 +281,7 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     try:
         entry = route(s)
         provider = entry.direct
-        if provider is not None:
+        if provider is not None and (entry.pair is None or entry.pair.stream):
             memory = plain_buffer(buf, len)
             if entry.pair is not None:
                 data = moved(entry, memory.nbytes, flags)
