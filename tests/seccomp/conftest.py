@@ -44,11 +44,17 @@ def server() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port at which connects are refused, on 127.0.0.1 and ::1, and which nobody else takes."""
-    with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
-        six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        four.bind(("127.0.0.1", 0))
-        six.bind(("::1", four.getsockname()[1]))
-        yield four.getsockname()[1]
+    for _ in range(100):
+        with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
+            six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            four.bind(("127.0.0.1", 0))
+            try:
+                six.bind(("::1", four.getsockname()[1]))
+            except OSError:
+                continue  # taken by somebody's connection
+            yield four.getsockname()[1]
+            return
+    pytest.fail("no port is free in both families")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ Rule 4: sends, shutdowns and connects hold the send turn in the order in which t
 """
 
 import itertools
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
 from ws2spi._engine.driving import EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
-from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task
+from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
 from ws2spi._engine.receiving import Receiving
 from ws2spi._engine.sending import Sending
 from ws2spi._engine.transport import Address, SocketTransport
@@ -117,6 +118,27 @@ class Connection(Receiving, Sending):
         task = Task(self, Role.CONTROL, None, request)
         self._controls.append(task)
         task.coroutine = cast(Any, self.path(-1, method)(*arguments))
+        self.step(task)
+
+    def submit_work(self, work: Coroutine[Want, None, Any], done: Done | None = None) -> Request:
+        """Drive a coroutine of the client's own in the mailbox: its awaits reach operations as a layer's do.
+
+        For who moves many pieces, like a relay, and wants neither a request nor an inbox for each. It is cancelled when
+        the connection ends. `done(request)` is called with what it returned.
+        """
+        request = Request(None, done)
+        self.mailbox.post(self._begin_work, work, request)
+        return request
+
+    def _begin_work(self, work: Coroutine[Want, None, Any], request: Request) -> None:
+        if self.closing:
+            work.close()
+            request.error = aborted()
+            self._complete(request)
+            return
+        task = Task(self, Role.CONTROL, None, request)
+        self._controls.append(task)
+        task.coroutine = work
         self.step(task)
 
     def listen(self, backlog: int) -> None:

@@ -16,8 +16,49 @@ from ws2spi._engine.operations import Want
 from ws2spi._engine.transport import Address, SocketTransport, winsock_error
 from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, SYN_SENT, came_about, state_of
 
+_RECV = socket.MSG_DONTWAIT
 
-class OwnTransport(SocketTransport):
+
+class StreamTransport(SocketTransport):
+    """A stream that knows when it has been read empty.
+
+    Who has got less than it asked for would get "try again" next: waiting at once saves that call, and the engine looks
+    before it sleeps.
+    """
+
+    __slots__ = ("_emptied",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._emptied = False
+
+    @types.coroutine
+    def recv(self, size: int) -> Generator[Want, None, bytes]:
+        turn = self._receiving
+        if turn.taken:
+            yield from self._join(turn)
+        turn.taken = True
+        try:
+            if self._emptied:
+                yield self.read
+            while True:
+                try:
+                    data = self._recv(size, _RECV)
+                except BlockingIOError:
+                    yield self.read
+                else:
+                    self._emptied = len(data) < size
+                    return data
+        except OSError as error:
+            raise self._failed(error, "recv") from None
+        finally:
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
+
+
+class OwnTransport(StreamTransport):
     """A socket of ours. Its end is a reset from birth, and orderly only if it is closed in order.
 
     So whatever ends this process, the peer is never told that all was said when it was not.
@@ -80,7 +121,7 @@ class BorrowedTransport(OwnTransport):
     __slots__ = ("answer", "asked", "borrowed", "error", "settled", "told")
 
     def __init__(self, sock: socket.socket) -> None:
-        SocketTransport.__init__(self, sock)  # the program's SO_LINGER is its own business
+        StreamTransport.__init__(self, sock)  # the program's SO_LINGER is its own business
         self._abortive = False
         self.family = sock.family
         self.borrowed = True
