@@ -56,6 +56,7 @@ class Connection(Receiving, Sending):
         self._init_sending(self.path(-1, "send" if stream else "send_to"))
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
         self._controls: list[Task] = []
+        self._incoming: list[Connection] = []  # what the running accept has taken from below
         self._failure: str | None = None
         self.closing = False
         self.closed = False
@@ -155,7 +156,16 @@ class Connection(Receiving, Sending):
             self.raw_recv = self.transport.direct and self.plan.answers(-1, "accept") is None
 
     async def _accept(self) -> "Connection":
-        connection = cast("Connection", await self.path(-1, "accept")())
+        connection: Connection | None = None
+        try:
+            connection = cast("Connection", await self.path(-1, "accept")())
+        finally:
+            incoming, self._incoming = self._incoming, []
+            for other in incoming:
+                if connection is None:
+                    other.abort()  # it failed, or the listener closes
+                elif other is not connection:
+                    other.close()  # a layer did not want it
         connection.mailbox = Mailbox()  # its own from here on
         return connection
 
@@ -165,6 +175,7 @@ class Connection(Receiving, Sending):
         connection = Connection(self.engine, transport, self.plan, origin=self.origin)
         # Until the layers have accepted it, what they do on the new connection is driven by this one.
         connection.mailbox = self.mailbox
+        self._incoming.append(connection)
         return connection
 
     # -- leaving ---------------------------------------------------------------------------------------------------
@@ -368,6 +379,9 @@ class Connection(Receiving, Sending):
         self.closed = True
         self.engine.disarm(self.transport)
         self.transport.close_now()
+        if self._accepting:
+            for connection in cast(ItemInbox, self._inbox):
+                self.mailbox.later(connection.abort)
         self._inbox.clear()
         lingering.end(self)
         self._tell_closed()
@@ -385,6 +399,8 @@ class Connection(Receiving, Sending):
 
         Returns the error that everybody sees from now on.
         """
+        if method == "accept" and self._incoming:
+            return self._incoming[-1].layer_failed(name, method, error)  # one client's end is not the listener's
         seen = WinsockError(WSAError.WSAECONNABORTED, f"layer {name!r} failed")
         if self._failure is None:
             self._failure = f"layer {name!r} failed in {method}: {describe(error)}"
@@ -402,6 +418,7 @@ class Connection(Receiving, Sending):
             self.transport.disconnect()
         except WinsockError:  # no kind of socket that can be disconnected
             self.transport.make_abortive()
+            self.transport.end_both()
         pump = self._pump
         if pump is not None:
             self._cancel(pump)
@@ -424,7 +441,6 @@ class Connection(Receiving, Sending):
 
     def view(self, index: int) -> View:
         view = self._views[index]
-            self.transport.end_both()
         if view is None:
             layer = self.plan.layers[index]
             view = self._views[index] = View(self, index, getattr(layer, "on_error", "closed") == "open")

@@ -82,7 +82,8 @@ class Receiving(Driving):
         """In the mailbox: a receive that was begun without a request must wait after all."""
         request = Receive(size, threads.current())
         self._receives.append(request)
-        task = Task(self, Role.PUMP, None, request)
+        task = Task(self, Role.PUMP, None)  # no pump has a request of its own: those in line are served by `_feed`
+        task.owner = request.owner
         task.coroutine = coroutine
         self._pump, self._pump_for = task, request
         self._parked(task, want)
@@ -99,7 +100,7 @@ class Receiving(Driving):
         return self._inside(self._recv_nowait, size, peek)
 
     def _recv_nowait(self, size: int, peek: bool) -> Any:
-        if self._receives:
+        if self._receives or self._connecting:  # what comes during a connect is its handshake's
             raise would_block()
         if self._late_error is not None and not self._inbox:
             raise self._take_late_error()
@@ -146,7 +147,7 @@ class Receiving(Driving):
             raise
 
     def _note_recv_error(self, error: WinsockError) -> None:
-        if error.code in FATAL and self.transport.stream:
+        if error.code in FATAL and self.transport.stream and not self._accepting:
             self._recv_error = self._recv_error or afresh(error)
             self._reconsider()
 
@@ -168,7 +169,7 @@ class Receiving(Driving):
         return cast(int, self._inside(self._available))
 
     def _available(self) -> int:
-        if self.raw_recv:
+        if self.raw_recv and not self._connecting:
             return self.transport.pending_bytes()
         self.start_pump_unasked()
         return self._inbox.total()
@@ -180,6 +181,8 @@ class Receiving(Driving):
     def _readable(self) -> bool:
         if self._recv_error is not None or self._late_error is not None or self.closing:
             return True
+        if self._connecting:
+            return False
         if self.raw_recv:
             return self.transport.ready(Kind.READ)
         self.start_pump_unasked()
@@ -283,6 +286,8 @@ class Receiving(Driving):
         self._pump, head = None, self._pump_for
         self._pump_for = None
         if self.closing:
+            if self._accepting and data is not None:
+                self.mailbox.later(data.abort)
             return  # nobody will ask for it
         if error is not None:
             self._note_recv_error(error)
