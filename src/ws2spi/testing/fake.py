@@ -337,6 +337,8 @@ class FakeTransport:
 
     def ready(self, kind: Kind) -> bool:
         if kind is Kind.READ:
+            if self.peer is None and self._backlog is None:
+                return True  # not connected: the call fails at once
             return bool(self.arrived or self.ended or self.was_reset or self._backlog)
         peer = self.peer
         return self.was_reset or peer is None or peer.closed or len(peer.arrived) < peer.capacity
@@ -361,7 +363,10 @@ class FakeTransport:
     def close_now(self) -> None:
         if not self.closed:
             self.closed = True
-            self.engine.listeners.pop(self._name, None)
+            if self.engine.listeners.get(self._name) is self:
+                del self.engine.listeners[self._name]
+            for accepted in self._backlog or ():
+                accepted.disconnect()
             if self.peer is not None:
                 self.peer.ended = True
 
