@@ -39,9 +39,9 @@ from typing import Any, Protocol
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import lingering
 from ws2spi._engine.epoll import Engine
+from ws2spi._engine.sweeper import SWEEP, sweeper_of
 from ws2spi._executive import threads
 
-SWEEP = 0.020  # seconds; a foreign reader waits at most this long for its first bytes
 PULL = 32768  # bytes per move to a foreign reader: always fits into an empty pair
 PUSH = 65536
 MAX_DATAGRAM = 65536
@@ -68,12 +68,12 @@ class FilePair:
 
     Attributes:
         number: the client's descriptor; inode: its identity.
+        behind: what it stands in front of, None until `attach`.
         on_gone: called once when the last copy of the handle is closed.
     """
 
     __slots__ = (
         "_asked",
-        "_behind",
         "_ended",
         "_engine",
         "_enqueue",
@@ -92,6 +92,7 @@ class FilePair:
         "_waiting",
         "_watched",
         "_watching",
+        "behind",
         "inode",
         "number",
         "on_gone",
@@ -112,7 +113,7 @@ class FilePair:
             self._hidden.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.on_gone: Callable[[], object] | None = None
         self._engine = engine
-        self._behind: Behind | None = None
+        self.behind: Behind | None = None
         self._enqueue: Callable[..., Any] | None = None
         self._lock = allocate_lock()  # rule 1
         self._holder = 0
@@ -135,7 +136,7 @@ class FilePair:
 
     def attach(self, behind: Behind) -> None:
         """Say what lies behind; from here on bytes move."""
-        self._behind = behind
+        self.behind = behind
         self._enqueue = getattr(behind, "enqueue_send", None)
         self._engine.watch(self._hidden.fileno(), _EVENTS, self._stirred)
         self._watched = behind.descriptor()
@@ -146,7 +147,7 @@ class FilePair:
         number, self.number = self.number, -1
         if number >= 0 and _inode(number) == self.inode:
             os.close(number)
-        if self._behind is None:
+        if self.behind is None:
             self._discard()
             return True
         if _events(self._hidden, select.POLLIN) & select.POLLHUP:
@@ -178,7 +179,7 @@ class FilePair:
         self._over = True
         if not self._watching.acquire(False):
             return
-        if self._behind is not None:
+        if self.behind is not None:
             sweeper_of(self._engine).remove(self, self._watched)
             self._engine.unwatch(self._hidden.fileno())
         if self._resetting:
@@ -227,7 +228,7 @@ class FilePair:
 
     def _push(self, straight: bool = False) -> None:
         """Move what foreign code wrote. A straight send does not wait for the piece before it; the engine does."""
-        behind = self._behind
+        behind = self.behind
         if behind is None:
             return
         if self._holder == get_ident():
@@ -358,7 +359,7 @@ class FilePair:
             self._start_pull()
 
     def _start_pull(self) -> None:
-        behind = self._behind
+        behind = self.behind
         if self._pull is None and behind is not None and not self._gone:
             self._pulled = True
             self._pull = _PENDING
@@ -373,8 +374,8 @@ class FilePair:
         was = thread.begin_park()
         try:
             request = self._pull
-            if request is not None and request is not _PENDING and self._behind is not None:
-                self._behind.cancel(request)
+            if request is not None and request is not _PENDING and self.behind is not None:
+                self.behind.cancel(request)
             while self._pull is not None:
                 thread.park()
         finally:
@@ -445,78 +446,6 @@ class FilePair:
     def __repr__(self) -> str:
         state = "gone" if self._gone else "serving" if self._serving else "straight"
         return f"<FilePair {self.number} {state}>"
-
-
-class Sweeper:
-    """Looks every SWEEP seconds for handles with data behind them that nobody asks for. One for each engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._epoll = select.epoll()  # level-triggered, and never waited on
-        self._pairs: dict[int, FilePair] = {}  # {descriptor behind: pair}
-        self._blind: set[FilePair] = set()  # pairs without a descriptor behind
-        self._recent: set[FilePair] = set()  # asked since the last look: what is left over is in no descriptor
-        self._looking = allocate_lock()  # taken while a look is due
-
-    def add(self, pair: FilePair, descriptor: int) -> None:
-        if descriptor < 0:
-            self._blind.add(pair)
-        else:
-            self._pairs[descriptor] = pair
-            try:
-                self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
-            except FileExistsError:
-                pass
-        self._start()
-
-    def remove(self, pair: FilePair, descriptor: int) -> None:
-        self._blind.discard(pair)
-        self._recent.discard(pair)
-        if self._pairs.get(descriptor) is pair:
-            del self._pairs[descriptor]
-            try:
-                self._epoll.unregister(descriptor)
-            except (OSError, ValueError):
-                pass
-
-    def asked(self, pair: FilePair) -> None:
-        self._recent.add(pair)
-
-    def _start(self) -> None:
-        if self._looking.acquire(False):
-            self._engine.call_later(SWEEP, self._look)
-
-    def _look(self) -> None:
-        self._looking.release()
-        now = self._engine.now()
-        idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
-        self._recent -= idle
-        suspects = {pair for pair in idle if _stocked(pair)}
-        suspects |= {pair for pair in tuple(self._blind) if pair.can_withdraw and now - pair.idle_since() > SWEEP}
-        for descriptor, _ in self._epoll.poll(0):
-            pair = self._pairs.get(descriptor)
-            if pair is not None and now - pair.idle_since() > SWEEP:
-                suspects.add(pair)
-        for pair in suspects:
-            pair.sweep()
-        if self._pairs or self._blind:
-            self._start()
-
-
-def _stocked(pair: FilePair) -> bool:
-    """Whether something waits above the descriptor: in a connection's inbox, or its end."""
-    readable = getattr(pair._behind, "readable", None)
-    return readable is not None and bool(readable())
-
-
-_sweepers: dict[int, Sweeper] = {}  # {id of an engine: its sweeper}; engines live as long as the process
-
-
-def sweeper_of(engine: Engine) -> Sweeper:
-    sweeper = _sweepers.get(id(engine))
-    if sweeper is None:
-        sweeper = _sweepers.setdefault(id(engine), Sweeper(engine))
-    return sweeper
 
 
 _PENDING = object()
