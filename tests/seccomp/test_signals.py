@@ -164,7 +164,7 @@ def test_program_ended_by_a_signal_gives_128_and_its_number(running: Start) -> N
     program = running([], ["sh", "-c", "echo ready; exec cat"])
     assert program.line() == "ready"
     os.kill(program.pid, signal.SIGTERM)
-    assert program.end()[0] == 128 + signal.SIGTERM
+    assert program.process.wait(PATIENCE) == 128 + signal.SIGTERM  # before its stdin ends
 
 
 def on_a_terminal(words: list[str], listen: Callable[[int], None]) -> int:

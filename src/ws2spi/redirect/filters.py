@@ -14,6 +14,7 @@ import errno
 import socket
 from typing import Final, NamedTuple
 
+from ws2spi.providers.stack import Stack
 from ws2spi.redirect.bpf import Assembler
 from ws2spi.redirect.machine import IO_URING_SETUP, Compat, Machine
 
@@ -43,6 +44,17 @@ class Policy(NamedTuple):
     names: bool  # getpeername, getsockname: the kernel's answer may differ from the one the program would have seen
     errors: bool  # getsockopt(SO_ERROR): a failed attempt's error may be one that the kernel cannot be made to hold
     datagrams: bool  # sendto with an address: to name datagrams that pass
+
+
+def transparent(stack: Stack) -> bool:
+    """Whether no layer wants to know of connects or bytes."""
+    return stack.ifs and stack.plan.answers(-1, "connect") is None
+
+
+def policy(stack: Stack, verbose: int) -> Policy:
+    """What a run of `stack` must be asked about."""
+    names = not transparent(stack)
+    return Policy(names=names, errors=names, datagrams=verbose > 0)
 
 
 def build(machine: Machine, policy: Policy) -> bytes:

@@ -7,10 +7,7 @@ that nothing is started that could not be served.
 
 import ctypes
 import errno
-import gc
 import os
-import resource
-import select
 import signal
 import socket
 import sys
@@ -18,18 +15,15 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from ws2spi._engine import reports
-from ws2spi._engine.epoll import Engine
 from ws2spi.providers.stack import Stack
 from ws2spi.redirect import filters, seccomp, signals
 from ws2spi.redirect.machine import Machine, this_machine
 from ws2spi.redirect.process import take_descriptor
 from ws2spi.redirect.stone import Stone
-from ws2spi.redirect.supervisor import Supervisor, policy
 
 OURS: Final = 125  # the statuses of env(1) and timeout(1)
 CANNOT_EXECUTE: Final = 126
 NOT_FOUND: Final = 127
-KILLED: Final = 128  # + the signal's number
 
 _LISTENER = b"L"
 _LISTENER_KILLABLE = b"K"
@@ -61,15 +55,18 @@ def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = Fa
     if quiet:
         reports.set_sink(lambda text: None)
     try:
-        program = _Program.start(argv, stack, verbose, mask)
+        program = Program.start(argv, stack, verbose, mask)
     except CannotRunError as refusal:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a signal that came meanwhile ends us now
         sys.stderr.write(f"ws2spi: {refusal}\n")
         return refusal.status
-    return _Session(program, stack, verbose).serve()
+    # Only now, while the program's own start goes on.
+    from ws2spi.redirect.session import Session
+
+    return Session(program, stack, verbose).serve()
 
 
-class _Program:
+class Program:
     """The child."""
 
     def __init__(self, pid: int, machine: Machine, listener: int, killable: bool) -> None:
@@ -79,12 +76,12 @@ class _Program:
         self.killable = killable
 
     @classmethod
-    def start(cls, argv: Sequence[str], stack: Stack, verbose: int, mask: set[int]) -> "_Program":
+    def start(cls, argv: Sequence[str], stack: Stack, verbose: int, mask: set[int]) -> "Program":
         machine = this_machine()
         if machine is None:
             name = os.uname().machine
             raise CannotRunError(OURS, f"there is no filter for this machine ({name}); x86_64 and aarch64 have one")
-        code = filters.build(machine, policy(stack, verbose))
+        code = filters.build(machine, filters.policy(stack, verbose))
         _try_stone(stack)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
@@ -102,7 +99,7 @@ class _Program:
                 raise
 
     @classmethod
-    def _meet(cls, pid: int, machine: Machine, child: socket.socket, name: str) -> "_Program":
+    def _meet(cls, pid: int, machine: Machine, child: socket.socket, name: str) -> "Program":
         """Take the listener, see that we can work, let the child go, and hear whether it could."""
         message, descriptors, _, _ = socket.recv_fds(child, 16, 1)
         kind, number = message[:1], int.from_bytes(message[1:5], "little")
@@ -189,7 +186,7 @@ def _has_descriptor(pid: int, number: int) -> bool:
 
 def _try_stone(stack: Stack) -> None:
     """A stack that relays needs the kernel's simultaneous open."""
-    if stack.ifs and stack.plan.answers(-1, "connect") is None:
+    if filters.transparent(stack):
         return
     stone = Stone()
     try:
@@ -210,82 +207,3 @@ def _become_reaper() -> None:
         return
     if restricted:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-class _Session:
-    """Serving a started program."""
-
-    def __init__(self, program: _Program, stack: Stack, verbose: int) -> None:
-        self._program = program
-        self._status: int | None = None
-        self._served = False
-        self._engine = Engine()
-        self._supervisor = Supervisor(
-            self._engine,
-            program.machine,
-            seccomp.Listener(program.listener),
-            stack,
-            self._all_served,
-            killable=program.killable,
-            verbose=verbose,
-        )
-
-    def serve(self) -> int:
-        """Returns the status to leave with."""
-        engine, program = self._engine, self._program
-        _calm_collector()
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a report of ours must not stop us in the background
-        raise_descriptor_limit()
-        seccomp.Listener(program.listener).speed_up()
-        self._signals = signals.open_descriptor()
-        self._pidfd = os.pidfd_open(program.pid)
-        engine.watch(self._pidfd, select.EPOLLIN, self._program_ended)
-        engine.watch(self._signals, select.EPOLLIN, self._signalled)
-        self._supervisor.start()
-        engine.run()
-        engine.close()
-        for descriptor in (self._signals, self._pidfd, program.listener):
-            os.close(descriptor)
-        assert self._status is not None
-        return self._status
-
-    def _program_ended(self, _: int) -> None:
-        self._engine.unwatch(self._pidfd)
-        _, status = os.waitpid(self._program.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        self._status = code if code >= 0 else KILLED - code
-        self._stop_if_over()
-
-    def _all_served(self) -> None:
-        self._served = True
-        self._stop_if_over()
-
-    def _stop_if_over(self) -> None:
-        if self._served and self._status is not None:
-            self._engine.stop()
-
-    def _signalled(self, _: int) -> None:
-        received = signals.read(self._signals)
-        if received is None:
-            return
-        if self._status is not None:
-            # The program has ended; what is left is its children, and what it has sent. The user wants out.
-            if received.number in signals.ENDING and not self._served:
-                self._supervisor.cut_short()
-        elif not received.from_terminal:
-            os.kill(self._program.pid, received.number)
-
-
-def _calm_collector() -> None:
-    """What is there by now stays for good: looking through it again and again took a fifth of a connect (measured)."""
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def raise_descriptor_limit() -> None:
-    """Two descriptors for each relayed connection: as many as we may have. The program keeps its own limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        pass

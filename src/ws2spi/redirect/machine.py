@@ -4,7 +4,7 @@ Rule: a number is written here once, with the name the kernel gives it; nothing 
 Source: the kernel's syscall tables (arch/x86/entry/syscalls, arch/arm/tools/syscall.tbl, include/uapi/asm-generic).
 """
 
-import platform
+import os
 from typing import Final, NamedTuple
 
 AUDIT_ARCH_X86_64: Final = 0xC000003E
@@ -77,9 +77,9 @@ AARCH64: Final = Machine(
     compat=Compat(AUDIT_ARCH_ARM, connect=283, sendto=290, sendmsg=296, sendmmsg=374, socketcall=None),
 )
 
-MACHINES: Final = {machine.name: machine for machine in (X86_64, AARCH64)}  # {platform.machine(): Machine}
+MACHINES: Final = {machine.name: machine for machine in (X86_64, AARCH64)}  # {os.uname().machine: Machine}
 
 
 def this_machine() -> Machine | None:
     """The machine we run on, or None where the filter has no table for it."""
-    return MACHINES.get(platform.machine())
+    return MACHINES.get(os.uname().machine)

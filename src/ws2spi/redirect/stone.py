@@ -60,7 +60,8 @@ class Stone:
         self._listener.bind((host, 0))
         self._listener.listen(0)  # a queue of length 0 has room for one
         self.address: Address = self._listener.getsockname()[:2]
-        self._plug = socket.create_connection(self.address)
+        self._plug = socket.socket(family)
+        self._plug.connect(self.address)
         # Bound but not listening: a connect to it is refused, and the port is nobody else's.
         self._closed = socket.socket(family)
         self._closed.bind((host, 0))

@@ -23,7 +23,7 @@ from ws2spi.redirect import addresses
 from ws2spi.redirect.addresses import Address
 from ws2spi.redirect.attempt import Attempt
 from ws2spi.redirect.desk import Desk
-from ws2spi.redirect.filters import SOCKETCALL_CONNECT, Policy
+from ws2spi.redirect.filters import SOCKETCALL_CONNECT, transparent
 from ws2spi.redirect.machine import Machine
 from ws2spi.redirect.origin import Origin
 from ws2spi.redirect.process import cookie_of, read, take_socket, write
@@ -32,12 +32,6 @@ from ws2spi.redirect.stone import CLOSED, disconnect, nonblocking, state_of
 
 _ABANDONED_PERIOD: Final = 1.0  # seconds between two looks for attempts whose socket the program has closed
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
-
-
-def policy(stack: Stack, verbose: int) -> Policy:
-    """What a run of `stack` must be asked about."""
-    names = not (stack.ifs and stack.plan.answers(-1, "connect") is None)
-    return Policy(names=names, errors=names, datagrams=verbose > 0)
 
 
 class Supervisor:
@@ -64,7 +58,7 @@ class Supervisor:
         self._ended = ended
         self._gone = False
         self._looking = False
-        self._transparent = stack.ifs and stack.plan.answers(-1, "connect") is None
+        self._transparent = transparent(stack)
         # {system call number: who answers it}
         self._handlers: dict[int, Callable[[Call], None]] = {
             machine.connect: self._connect,
