@@ -33,6 +33,8 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
     deadline = None if timeout is None else engine.now() + timeout
     was = thread.begin_park()
     try:
+        if was:  # an APC or a signal handler calls in while its thread waits further up the stack
+            mailbox.post(connection.entrust, thread, request)
         while not request.done:
             if alertable and thread.pending:
                 thread.run_apcs()

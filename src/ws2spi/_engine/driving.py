@@ -172,11 +172,21 @@ class Driving:
 
     def driven_for(self, request: Request) -> Task | None:
         """The task that a thread blocked for `request` may have to drive; a hint, taken outside the mailbox."""
-        for task in (*tuple(self._sends)[:1], *self._controls):
+        head = tuple(self._sends)[:1]
+        for task in (*head, *self._controls):
             if task.request is request:
                 return task
-        pump = self._pump
-        return pump if pump is not None and pump.owner is request.owner else None
+        # What stands before us may be owned by an outer wait of this thread, which a signal handler interrupted.
+        for task in (self._pump, *head):
+            if task is not None and task.owner is request.owner:
+                return task
+        return None
+
+    def entrust(self, thread: Thread, request: Request) -> None:
+        """In the mailbox: the engine drives what outer waits of `thread` have driven, while a nested one lasts."""
+        for task in (*self._sends, *self._controls):
+            if task.owner is thread and task.request is not request:
+                self._give(task, None)
 
     def _complete(self, request: Request) -> None:
         """Results are in `request`; say so. Callbacks run when the mailbox is free."""

@@ -52,6 +52,7 @@ class FakeEngine:
         self._numbers = itertools.count()
         self._armed: dict[FakeTransport, int] = {}  # {transport: one-shot interest}
         self.listeners: dict[Address, FakeTransport] = {}
+        self._blocked = 0  # blocking calls inside each other
 
     # -- what a connection asks of its engine ----------------------------------------------------------------------
 
@@ -77,6 +78,20 @@ class FakeEngine:
 
     def block(self, connection: Any, request: Request, timeout: float | None, alertable: bool = True) -> None:
         """Run the network until `request` is done; withdraw it after `timeout` seconds of the clock."""
+        thread = request.owner
+        assert thread is not None
+        if self._blocked:
+            connection.mailbox.post(connection.entrust, thread, request)
+        self._blocked += 1
+        try:
+            self._block(connection, request, timeout, alertable)
+        except BaseException:
+            connection.mailbox.post(connection.withdraw, request, WSAError.WSAEINTR)
+            raise
+        finally:
+            self._blocked -= 1
+
+    def _block(self, connection: Any, request: Request, timeout: float | None, alertable: bool) -> None:
         thread = request.owner
         assert thread is not None
         deadline = None if timeout is None else self.clock + timeout
