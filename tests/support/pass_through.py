@@ -163,12 +163,13 @@ class PassThrough:
     # The private thread: it waits alertably, and the ends of the lower calls come to it.
 
     def _start_private(self) -> None:
-        if self.private is None:
-            self.stopping = False
-            ready = threading.Event()
-            self.private = threading.Thread(target=self._serve, args=(ready,), daemon=True)
-            self.private.start()
-            assert ready.wait(10)
+        with self.lock:  # the second caller waits until there is an identity to pass down
+            if self.private is None:
+                self.stopping = False
+                ready = threading.Event()
+                self.private = threading.Thread(target=self._serve, args=(ready,), daemon=True)
+                self.private.start()
+                assert ready.wait(10)
 
     def _serve(self, ready: threading.Event) -> None:
         code = INT()

@@ -38,11 +38,11 @@ class PrivateThread:
     """The WSATHREADID of the engine's thread, opened there once and closed when the provider is done."""
 
     def __init__(self) -> None:
-        self._identity: WSATHREADID | None = None
+        self._identities: list[WSATHREADID] = []  # one; more when several threads came first, which is as good
 
     def identity(self) -> WSATHREADID:
         """The structure to pass as lpThreadId."""
-        if self._identity is None:
+        if not self._identities:
             opened: list[ThreadId] = []
             there = threading.Event()
 
@@ -52,13 +52,12 @@ class PrivateThread:
 
             runtime.engine.run_on_loop(open_there)
             there.wait()
-            self._identity = WSATHREADID(*opened[0])
-        return self._identity
+            self._identities.append(WSATHREADID(*opened[0]))
+        return self._identities[0]
 
     def close(self) -> None:
-        identity, self._identity = self._identity, None
-        if identity is not None:
-            upcalls.close_thread(identity)
+        while self._identities:
+            upcalls.close_thread(self._identities.pop())
 
 
 class Operation:

@@ -1,0 +1,85 @@
+"""Socket options in both spellings."""
+
+import socket
+import struct
+
+import pytest
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi.providers import options
+
+ROWS = sorted(options.TABLE)
+
+
+@pytest.mark.parametrize(("level", "option"), ROWS)
+def test_every_row_is_an_option_of_linux(level: int, option: int) -> None:
+    """Its numbers are known to the kernel; its value is converted both ways without loss of the Windows size."""
+    row = options.lookup(level, option)
+    family = socket.AF_INET6 if row.level == socket.IPPROTO_IPV6 else socket.AF_INET
+    kind = socket.SOCK_DGRAM if level in (c.IPPROTO_IP, c.IPPROTO_IPV6) else socket.SOCK_STREAM
+    with socket.socket(family, kind) as sock:
+        if option in (c.IP_ADD_MEMBERSHIP, c.IP_DROP_MEMBERSHIP) and level == c.IPPROTO_IP:
+            assert len(row.to_linux(bytes(12))) == row.size
+            return
+        value = row.to_windows(sock.getsockopt(row.level, row.number, row.size))
+        assert len(value) == row.room
+        if (level, option) != (c.IPPROTO_TCP, c.TCP_MAXSEG):  # what it says before a connection it does not take
+            sock.setsockopt(row.level, row.number, row.to_linux(value))
+
+
+@pytest.mark.parametrize("level", [c.SOL_SOCKET, c.SOL_SOCKET - 0x10000])
+def test_sol_socket_may_be_written_as_a_negative_number(level: int) -> None:
+    assert options.lookup(level, c.SO_KEEPALIVE).number == socket.SO_KEEPALIVE
+
+
+def test_unknown_level_and_unknown_option() -> None:
+    """P12: WSAEINVAL and WSAENOPROTOOPT"""
+    with pytest.raises(WinsockError) as level:
+        options.lookup(0x4321, 1)
+    with pytest.raises(WinsockError) as option:
+        options.lookup(c.SOL_SOCKET, 0x7ABC)
+    assert (level.value.code, option.value.code) == (WSAError.WSAEINVAL, WSAError.WSAENOPROTOOPT)
+
+
+@pytest.mark.parametrize("value", [b"\1", b"\1\0\0\0", b"\1\0\0\0\0\0\0\0"])
+def test_a_boolean_may_have_any_size(value: bytes) -> None:
+    """P12: 1 byte for SO_KEEPALIVE is accepted"""
+    assert options.lookup(c.SOL_SOCKET, c.SO_KEEPALIVE).to_linux(value) == struct.pack("i", 1)
+
+
+def test_only_booleans_fit_into_one_byte() -> None:
+    assert options.lookup(c.SOL_SOCKET, c.SO_KEEPALIVE).boolean
+    assert options.lookup(c.IPPROTO_TCP, c.TCP_NODELAY).boolean
+    assert not options.lookup(c.SOL_SOCKET, c.SO_RCVBUF).boolean
+    assert not options.lookup(c.SOL_SOCKET, c.SO_LINGER).boolean
+
+
+def test_linger_has_two_shorts_on_windows_and_two_ints_on_linux() -> None:
+    row = options.lookup(c.SOL_SOCKET, c.SO_LINGER)
+    assert row.to_linux(struct.pack("<HH", 1, 300)) == struct.pack("ii", 1, 300)
+    assert row.to_windows(struct.pack("ii", 5, 300)) == struct.pack("<HH", 1, 300)
+
+
+def test_buffer_sizes_are_told_as_they_were_set() -> None:
+    """Linux doubles them for its own use"""
+    row = options.lookup(c.SOL_SOCKET, c.SO_SNDBUF)
+    with socket.socket() as sock:
+        sock.setsockopt(row.level, row.number, row.to_linux(struct.pack("<i", 30_000)))
+        assert struct.unpack("<i", row.to_windows(sock.getsockopt(row.level, row.number, row.size))) == (30_000,)
+
+
+@pytest.mark.parametrize(
+    ("level", "option"),
+    [(c.SOL_SOCKET, c.SO_KEEPALIVE), (c.SOL_SOCKET, c.SO_LINGER), (c.IPPROTO_IP, c.IP_ADD_MEMBERSHIP)],
+)
+def test_a_value_that_is_too_short(level: int, option: int) -> None:
+    with pytest.raises(WinsockError) as caught:
+        options.lookup(level, option).to_linux(b"")
+    assert caught.value.code == WSAError.WSAEFAULT
+
+
+@pytest.mark.parametrize("option", [~c.SO_LINGER, ~c.SO_LINGER & 0xFFFFFFFF, c.SO_DONTLINGER])
+def test_complements_are_known_in_every_spelling(option: int) -> None:
+    assert options.is_option(option, c.SO_DONTLINGER)
+    assert not options.is_option(c.SO_LINGER, c.SO_DONTLINGER)
