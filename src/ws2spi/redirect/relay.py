@@ -95,8 +95,9 @@ class Relay:
                 await self._guarded(send(data))
             except WinsockError:
                 return End.FAR
-            pieces += 1
-            if pieces % BURST == 0:
+            pieces = pieces + 1 if len(data) == size else 0  # a short piece is the last for now: the next read waits
+            if pieces == BURST:
+                pieces = 0
                 await _let_others()
 
     async def _pass_down(self) -> End:
@@ -115,8 +116,10 @@ class Relay:
                     await send(data)
                 except WinsockError:
                     return End.NEAR
-            pieces += 1
-            if pieces % BURST == 0:
+            # A layer may give any number of short ones out of one long one.
+            pieces = pieces + 1 if len(data) == LARGE or not far.raw_recv else 0
+            if pieces == BURST:
+                pieces = 0
                 await _let_others()
         if self._up is not End.FAR:
             try:

@@ -96,7 +96,10 @@ class Stone:
             EINPROGRESS, or the error with which the kernel refuses (EISCONN, ENETUNREACH on an IPv6-only socket, …).
         """
         # A deferred Fast Open would make the socket writable before anybody has connected.
-        sock.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 0)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 0)
+        except OSError:
+            pass  # it is not closed, so connect will refuse, or there is no Fast Open in this kernel
         with nonblocking(sock):
             return sock.connect_ex(self._seen_from(self.address, mapped))
 
