@@ -177,10 +177,8 @@ class Driving:
             if task.request is request:
                 return task
         # What stands before us may be owned by an outer wait of this thread, which a signal handler interrupted.
-        for task in (self._pump, *head):
-            if task is not None and task.owner is request.owner:
-                return task
-        return None
+        owned = (task for task in (self._pump, *head) if task is not None and task.owner is request.owner)
+        return next(owned, None)
 
     def entrust(self, thread: Thread, request: Request) -> None:
         """In the mailbox: the engine drives what outer waits of `thread` have driven, while a nested one lasts."""

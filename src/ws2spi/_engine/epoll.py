@@ -19,6 +19,7 @@ from typing import Any
 
 from ws2spi._engine import blocking, reports
 from ws2spi._engine.boundary import describe
+from ws2spi._engine.operations import Task
 from ws2spi._engine.transport import SocketTransport
 from ws2spi._executive import threads
 
@@ -57,7 +58,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: threads.Thread | None = None  # the executive's object of the thread that runs the loop
         self._stopping = False
-        self._named_hogs = 0
+        self._hogs: set[tuple[str, ...]] = set()  # stacks whose step was named
 
     now = staticmethod(time.monotonic)
 
@@ -141,6 +142,9 @@ class Engine:
 
     def start(self) -> "Engine":
         """Run on a daemon thread of the engine's own."""
+        if self._stopping and self._thread is not None:
+            self._thread.join()
+            self._thread = None
         if self._thread is None:
             running = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(running,), name="ws2spi-engine", daemon=True)
@@ -203,8 +207,8 @@ class Engine:
 
     def _name_hog(self, connection: Any, seconds: float) -> None:
         names = connection.plan.names
-        if names and not self._named_hogs:
-            self._named_hogs += 1
+        if names and names not in self._hogs:
+            self._hogs.add(names)
             who = f"layer {names[0]!r}" if len(names) == 1 else f"one of the layers {', '.join(map(repr, names))}"
             reports.report(f"{who} held everybody up for {seconds * 1000:.0f} ms in one step; layers must not block")
 
@@ -229,7 +233,12 @@ class Engine:
             if pause > 0:
                 return pause
             heapq.heappop(timers)
+            began = self.now()
             self._guarded(timer.call, *timer.arguments)
+            if self.now() - began > HOG:
+                for argument in timer.arguments:
+                    if isinstance(argument, Task):  # a layer's sleep was over
+                        self._name_hog(argument.connection, self.now() - began)
         return None
 
     def _guarded(self, call: Callable[..., object], *arguments: Any) -> None:
