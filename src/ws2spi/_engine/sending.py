@@ -21,6 +21,7 @@ class Sending(Driving):
     """Sends and writability."""
 
     raw_send: bool
+    _failure: str | None
 
     def _init_sending(self, send: Call) -> None:
         self._send = send
@@ -34,18 +35,24 @@ class Sending(Driving):
         """
         mailbox = self.mailbox
         request: Request | None
-        if not mailbox.steps and not self._sends and mailbox.lock.acquire(False):
+        entered = False
+        if not mailbox.steps and not self._sends and not mailbox.occupant:
+            me = get_ident()
             try:
-                mailbox.holder = get_ident()
-                request = self._send_at_once(data, address, True, None)
+                entered = mailbox.occupant.setdefault(0, me) is me
+                if entered:
+                    request = self._send_at_once(data, address, True, None)
+                    if request is None:
+                        return len(data)
             finally:
-                mailbox.holder = 0
-                mailbox.lock.release()
+                try:  # without a call, see Mailbox
+                    if mailbox.occupant[0] is me:
+                        del mailbox.occupant[0]
+                except KeyError:
+                    pass
                 if mailbox.steps or mailbox.announcements:
                     mailbox.drain()
-            if request is None:
-                return len(data)
-        else:
+        if not entered:
             self._refuse_reentry()
             request = Request(threads.current())
             mailbox.post(self._queue_send, data, address, request)
@@ -59,16 +66,20 @@ class Sending(Driving):
         Raises WinsockError when it failed at once.
         """
         mailbox = self.mailbox
-        if mailbox.steps or self._sends or not mailbox.lock.acquire(False):
-            return self.submit_send(data, done)
-        try:
-            mailbox.holder = get_ident()
-            return self._send_at_once(data, None, False, done)
-        finally:
-            mailbox.holder = 0
-            mailbox.lock.release()
-            if mailbox.steps or mailbox.announcements:
-                mailbox.drain()
+        if not mailbox.steps and not self._sends and not mailbox.occupant:
+            me = get_ident()
+            try:
+                if mailbox.occupant.setdefault(0, me) is me:
+                    return self._send_at_once(data, None, False, done)
+            finally:
+                try:  # without a call, see Mailbox
+                    if mailbox.occupant[0] is me:
+                        del mailbox.occupant[0]
+                except KeyError:
+                    pass
+                if mailbox.steps or mailbox.announcements:
+                    mailbox.drain()
+        return self.submit_send(data, done)
 
     def _send_at_once(self, data: Any, address: Address | None, blocks: bool, done: Done | None) -> Request | None:
         """In the mailbox: run a send's first step without a request or a task; None when it was the last one, too."""
@@ -115,7 +126,7 @@ class Sending(Driving):
 
     def _send_nowait(self, data: Any, address: Address | None) -> int:
         if self._send_error is not None:
-            raise afresh(self._send_error)
+            raise self._kept_send_error()
         if self.closing:
             raise aborted()
         if self._sends:
@@ -133,8 +144,16 @@ class Sending(Driving):
         self._sends.append(task)
         self._begin(task)
         if self._send_error is not None:
-            raise afresh(self._send_error)
+            raise self._kept_send_error()
         return len(piece)
+
+    def _kept_send_error(self) -> WinsockError:
+        """The error that meets this call: of a stream, which lacks bytes now, for good; of one datagram, once."""
+        error = self._send_error
+        assert error is not None
+        if not self.transport.stream and self._failure is None:
+            self._send_error = None
+        return afresh(error)
 
     def writable(self) -> bool:
         """Whether a send would take something now."""
@@ -161,11 +180,13 @@ class Sending(Driving):
 
     def _begin(self, task: Task) -> None:
         """The head of the send queue has the turn."""
-        error = self._send_error
-        if error is None and self.closing and not task.accepted:
+        error = None
+        if self._send_error is not None and (self.transport.stream or task.role is Role.SEND):
+            error = self._kept_send_error()
+        elif self.closing and not task.accepted:
             error = aborted()
         if error is not None:
-            self._finish(task, None, afresh(error))
+            self._finish(task, None, error)
             return
         assert task.factory is not None
         task.coroutine = task.factory()
