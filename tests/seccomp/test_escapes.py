@@ -47,13 +47,14 @@ def test_other_ways_to_connect_are_refused(
         assert len(layered.stderr.splitlines()) == 1, "said once"
 
 
-@pytest.mark.parametrize("scenario", ["datagrams", "local_sockets"])
-def test_verbose_names_what_passes(scenario: str) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "word"),
+    [("datagrams", "opens a datagram socket: what it sends passes"), ("local_sockets", "which passes without layers")],
+)
+def test_verbose_names_what_passes(scenario: str, word: str) -> None:
     argv = [sys.executable, Path(__file__).with_name("probe.py"), scenario, "127.0.0.1", 9, 9]
     native, layered = run(None, argv), run([own("Bytes")], argv, "-v")
     assert layered.stdout == native.stdout
     lines = layered.stderr.splitlines()
-    assert lines
-    assert all(line.startswith("ws2spi: ") and line.endswith(", which pass without layers") for line in lines) or all(
-        line.startswith("ws2spi: ") and "which passes without layers" in line for line in lines
-    )
+    assert all(line.startswith("ws2spi: ") for line in lines)
+    assert any(word in line for line in lines)

@@ -27,6 +27,7 @@ KILL: Final = 0x80000000  # SECCOMP_RET_KILL_PROCESS
 NR: Final = 0
 ARCH: Final = 4
 
+DATAGRAM_BIT: Final = 2  # in SOCK_DGRAM (2) and SOCK_RAW (3), not in SOCK_STREAM (1)
 MSG_FASTOPEN: Final = 0x20000000
 IPPROTO_MPTCP: Final = 262
 SOCKETCALL_CONNECT: Final = 3
@@ -43,7 +44,7 @@ class Policy(NamedTuple):
 
     names: bool  # getpeername, getsockname: the kernel's answer may differ from the one the program would have seen
     errors: bool  # getsockopt(SO_ERROR): a failed attempt's error may be one that the kernel cannot be made to hold
-    datagrams: bool  # sendto with an address: to name datagrams that pass
+    datagrams: bool  # socket() of a datagram socket: to name what passes
 
 
 def transparent(stack: Stack) -> bool:
@@ -91,11 +92,6 @@ def _native(code: Assembler, machine: Machine, policy: Policy) -> None:
     code.label("sendto")
     code.load(argument(3))
     code.has_any(MSG_FASTOPEN, "no fast open")
-    if policy.datagrams:
-        code.load(argument(4))
-        code.equal(0, "", "notify")
-        code.load(argument(4) + 4)
-        code.equal(0, "", "notify")
     code.ret(ALLOW)
 
     if policy.errors:
@@ -107,7 +103,15 @@ def _native(code: Assembler, machine: Machine, policy: Policy) -> None:
 
     code.label("socket")
     code.load(argument(2))
-    code.equal(IPPROTO_MPTCP, "no protocol", "allow")
+    code.equal(IPPROTO_MPTCP, "no protocol")
+    if policy.datagrams:
+        code.load(argument(0))
+        code.equal(socket.AF_INET, "internet")
+        code.equal(socket.AF_INET6, "internet", "allow")
+        code.label("internet")
+        code.load(argument(1))
+        code.has_any(DATAGRAM_BIT, "notify")
+    code.ret(ALLOW)
 
 
 def _compat(code: Assembler, compat: Compat) -> None:

@@ -52,7 +52,7 @@ def test_connect_is_always_asked_about(machine: Machine) -> None:
 
 
 def test_other_calls_pass(machine: Machine) -> None:
-    trapped = {machine.connect, machine.getpeername, machine.getsockname, machine.sendto}
+    trapped = {machine.connect, machine.getpeername, machine.getsockname}
     for number in range(600):
         if number not in trapped and number != 425:
             assert on(machine, EVERYTHING, number) == ALLOW, number
@@ -80,15 +80,28 @@ def test_fast_open_is_answered_as_where_it_is_switched_off(machine: Machine) -> 
         assert on(machine, NOTHING, machine.sendmsg, 3, 1, flags) == refused
         assert on(machine, NOTHING, machine.sendmmsg, 3, 1, 1, flags) == refused
     for flags in (0, 0x4000, 1 << 61):
-        assert on(machine, EVERYTHING, machine.sendto, 3, 1, 1, flags, 0, 0) == ALLOW
+        assert on(machine, EVERYTHING, machine.sendto, 3, 1, 1, flags, 1, 16) == ALLOW
         assert on(machine, EVERYTHING, machine.sendmsg, 3, 1, flags) == ALLOW
         assert on(machine, EVERYTHING, machine.sendmmsg, 3, 1, 1, flags) == ALLOW
 
 
-@pytest.mark.parametrize("address", [1, 0x7FFF00000000, 1 << 32])
-def test_addressed_sends_are_asked_about_when_they_are_to_be_named(machine: Machine, address: int) -> None:
-    assert on(machine, EVERYTHING, machine.sendto, 3, 1, 1, 0, address, 16) == NOTIFY
-    assert on(machine, NOTHING, machine.sendto, 3, 1, 1, 0, address, 16) == ALLOW
+@pytest.mark.parametrize(
+    ("family", "type", "asked"),
+    [
+        (2, 2, True),
+        (10, 2, True),
+        (2, 3, True),
+        (2, 2 | 0o2004000, True),
+        (2, 1, False),
+        (10, 1 | 0o2004000, False),
+        (1, 2, False),
+    ],
+)
+def test_datagram_sockets_are_asked_about_when_they_are_to_be_named(
+    machine: Machine, family: int, type: int, asked: bool
+) -> None:
+    assert on(machine, EVERYTHING, machine.socket, family, type, 0) == (NOTIFY if asked else ALLOW)
+    assert on(machine, NOTHING, machine.socket, family, type, 0) == ALLOW
 
 
 def test_mptcp_sockets_are_refused(machine: Machine) -> None:
