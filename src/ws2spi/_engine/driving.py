@@ -30,6 +30,10 @@ class EngineShape(Protocol):
     def arm(self, transport: Any, events: int) -> None: ...
     def disarm(self, transport: Any) -> None: ...
     def at(self, moment: float, call: Callable[..., object], *arguments: Any) -> object: ...
+    def serves_here(self) -> bool:
+        """Whether the calling thread is the one that serves all connections."""
+        ...
+
     def block(self, connection: Any, request: Request, timeout: float | None, alertable: bool = True) -> None: ...
 
 
@@ -85,7 +89,12 @@ class Driving:
             self._finish(task, None, aborted())
         except Exception as error:
             self._finish(task, None, self.layer_failed("?", task.role.value, error))
-        except BaseException:  # Ctrl-C in the middle of a layer: the operation is lost, the interrupt is not
+        except BaseException as error:
+            if self.engine.serves_here() and not isinstance(error, KeyboardInterrupt):
+                # A layer's SystemExit or foreign CancelledError must not end the thread that serves everybody.
+                self._finish(task, None, self.layer_failed("?", task.role.value, error))
+                return
+            # Ctrl-C, or what a signal handler raised, in the middle of a layer: the operation is lost, that is not.
             self._finish(task, None, blocking.interrupted())
             raise
         else:
@@ -204,13 +213,17 @@ class Driving:
     def _inside(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Run `call` in the mailbox and return what it gives: at once if it is free, else after who is there."""
         mailbox = self.mailbox
-        if not mailbox.steps and mailbox.lock.acquire(False):
+        if not mailbox.steps and not mailbox.occupant:
+            me = get_ident()
             try:
-                mailbox.holder = get_ident()
-                return call(*arguments)
+                if mailbox.occupant.setdefault(0, me) is me:
+                    return call(*arguments)
             finally:
-                mailbox.holder = 0
-                mailbox.lock.release()
+                try:  # without a call, see Mailbox
+                    if mailbox.occupant[0] is me:
+                        del mailbox.occupant[0]
+                except KeyError:
+                    pass
                 if mailbox.steps or mailbox.announcements:
                     mailbox.drain()
         self._refuse_reentry()

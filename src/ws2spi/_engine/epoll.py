@@ -71,10 +71,14 @@ class Engine:
         if loop is not None:
             loop.wake()
 
+    def serves_here(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        loop = self._loop
+        return loop is not None and loop.ident == threading.get_ident()
+
     def run_on_loop(self, call: Callable[..., object], *arguments: Any) -> None:
         """As `call_soon`, but at once when the caller is the loop itself."""
-        loop = self._loop
-        if loop is not None and loop.ident == threading.get_ident():
+        if self.serves_here():
             call(*arguments)
         else:
             self.call_soon(call, *arguments)
@@ -86,8 +90,7 @@ class Engine:
     def at(self, moment: float, call: Callable[..., object], *arguments: Any) -> Timer:
         """As `call_later`, at a moment of the engine's clock."""
         timer = Timer(moment, call, arguments)
-        loop = self._loop
-        if loop is not None and loop.ident == threading.get_ident():
+        if self.serves_here():
             self._add_timer(timer)
         else:
             self.call_soon(self._add_timer, timer)
@@ -224,14 +227,16 @@ class Engine:
     def _run_timers(self) -> float | None:
         """Run what is due; returns seconds until the next one, None for never."""
         timers = self._timers
+        due = (
+            self.now()
+        )  # asked once: a timer that is set anew for this very moment waits until descriptors were served
         while timers:
             moment, _, timer = timers[0]
             if timer.cancelled:
                 heapq.heappop(timers)
                 continue
-            pause = moment - self.now()
-            if pause > 0:
-                return pause
+            if moment > due:
+                return max(0.0, moment - self.now())
             heapq.heappop(timers)
             began = self.now()
             self._guarded(timer.call, *timer.arguments)
@@ -245,7 +250,9 @@ class Engine:
         """One client's broken callback must not end everybody's engine."""
         try:
             call(*arguments)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             reports.report(f"unexpected: {describe(error)}")
 
     def close(self) -> None:

@@ -46,32 +46,37 @@ class Receiving(Driving):
         layer.
         """
         mailbox = self.mailbox
-        if not peek and not mailbox.steps and mailbox.lock.acquire(False):
+        request: Receive | None = None
+        if not peek and not mailbox.steps and not mailbox.occupant:
             # Nobody is here: run the pump's first step on the spot, without a request or a task.
+            me = get_ident()
             try:
-                mailbox.holder = get_ident()
-                if self._straight and self._pump is None and not self._receives and not self._inbox and size:
-                    coroutine = cast(Any, self._produce(size))
-                    try:
-                        want = coroutine.send(None)
-                    except StopIteration as stop:
-                        data = stop.value
-                        if not data and not self.raw_recv:
-                            self._end()
-                        return data
-                    except WinsockError as error:
-                        self._note_recv_error(error)
-                        raise
-                    request = self._adopt(coroutine, want, size)
-                else:
-                    request = Receive(size, threads.current())
-                    self._ask(request)
+                if mailbox.occupant.setdefault(0, me) is me:
+                    if self._straight and self._pump is None and not self._receives and not self._inbox and size:
+                        coroutine = cast(Any, self._produce(size))
+                        try:
+                            want = coroutine.send(None)
+                        except StopIteration as stop:
+                            data = stop.value
+                            if not data and not self.raw_recv:
+                                self._end()
+                            return data
+                        except WinsockError as error:
+                            self._note_recv_error(error)
+                            raise
+                        request = self._adopt(coroutine, want, size)
+                    else:
+                        request = Receive(size, threads.current())
+                        self._ask(request)
             finally:
-                mailbox.holder = 0
-                mailbox.lock.release()
+                try:  # without a call, see Mailbox
+                    if mailbox.occupant[0] is me:
+                        del mailbox.occupant[0]
+                except KeyError:
+                    pass
                 if mailbox.steps or mailbox.announcements:
                     mailbox.drain()
-        else:
+        if request is None:
             self._refuse_reentry()
             request = Receive(size, threads.current(), peek=peek)
             mailbox.post(self._ask, request)

@@ -56,6 +56,7 @@ class Sending(Driving):
             self._refuse_reentry()
             request = Request(threads.current())
             mailbox.post(self._queue_send, data, address, request)
+        assert request is not None
         self.engine.block(self, request, timeout)
         return cast(int, request.value())
 

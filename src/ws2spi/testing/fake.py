@@ -59,6 +59,9 @@ class FakeEngine:
     def now(self) -> float:
         return self.clock
 
+    def serves_here(self) -> bool:
+        return False
+
     def at(self, moment: float, call: Callable[..., object], *arguments: Any) -> FakeTimer:
         timer = FakeTimer(call, arguments)
         heapq.heappush(self._timers, (moment, next(self._numbers), timer))

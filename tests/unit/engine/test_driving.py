@@ -144,7 +144,7 @@ def test_ctrl_c_in_the_middle_of_a_layer_leaves_the_connection_usable(real: Real
     upper, peer = real.pair(Struck())
     with pytest.raises(KeyboardInterrupt):
         upper.send(b"lost")
-    assert not upper.mailbox.lock.locked()
+    assert not upper.mailbox.is_taken()
     assert upper.send(b"next") == 4
     assert peer.recv(100) == b"next"
 
@@ -478,7 +478,7 @@ def test_heart_rule_3_close_and_cancel_at_every_bytecode_of_a_send(strike: str) 
         assert watched.told == [watched.request]
         assert code(watched.request.error) == WSAError.WSA_OPERATION_ABORTED
         assert watched.upper.closed == (strike != "cancel")
-        assert not watched.upper.mailbox.lock.locked()
+        assert not watched.upper.mailbox.is_taken()
         if result == 1:
             assert watched.peer.recv(10) == b"x"
 
