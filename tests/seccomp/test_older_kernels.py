@@ -41,8 +41,8 @@ def test_storm_of_signals_loses_no_connect(
 ) -> None:
     """A signal may take a call away before our answer comes: the same call comes again, and gets that answer.
 
-    Now and then the kernel takes our answer and still lets the signal win; the call that comes again then hears EALREADY.
-    So not every first answer is EINPROGRESS, but every connection comes about.
+    Now and then the kernel takes our answer and still lets the signal win; the call that comes again then hears
+    EALREADY. So not every first answer is EINPROGRESS, but every connection comes about.
     """
     echo = server(tell_and_echo)
     done = run_older([own(layer)], [compiled("storm.c"), echo.port, 200])

@@ -75,13 +75,17 @@ def test_what_is_no_socket_or_not_there_says_so() -> None:
     os.close(writer)
 
 
-def test_thread_that_has_died_is_named_no_more() -> None:
-    with thread() as tid:
-        assert process.command_of(tid) != "?"
-    assert process.command_of(tid) == "?"
-    assert not process.signal_waits(tid)
+def test_what_has_died_is_named_no_more() -> None:
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    assert process.command_of(child) != "?"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert process.command_of(child) == "?"
+    assert not process.signal_waits(child)
     with pytest.raises(OSError):
-        process.process_of(tid)
+        process.process_of(child)
 
 
 def test_signal_that_waits_is_seen_unless_it_is_blocked() -> None:
