@@ -48,9 +48,10 @@ def add_parser(subparsers: Any) -> None:
         "-q", "--quiet", action="store_true", help="say nothing about the run, not even about layers that fail"
     )
     parser.add_argument("program", metavar="PROGRAM", help="the program, looked up in PATH")
-    parser.add_argument(
+    arguments = parser.add_argument(
         "arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="its arguments, passed untouched"
     )
+    arguments.required = False  # argparse takes the rest of a line for something that must be there
 
 
 def main(arguments: argparse.Namespace) -> int:
