@@ -94,6 +94,7 @@ class FilePair:
         "_watching",
         "behind",
         "inode",
+        "nonblocking",
         "number",
         "on_gone",
         "stream",
@@ -117,7 +118,8 @@ class FilePair:
         self._enqueue: Callable[..., Any] | None = None
         self._lock = allocate_lock()  # rule 1
         self._holder = 0
-        self._pushing = False  # a foreign piece is on its way through
+        self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
+        self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
         self._ended = False  # foreign code has shut down its writing side
         self._pull: Any = None  # the receive made for foreign readers
         self._pulled = False  # bytes may wait in the pair
@@ -215,6 +217,9 @@ class FilePair:
         except (OSError, ValueError):
             return
         if waiting != _NOTHING or self._lock.locked():
+            if self.nonblocking and self._pushing:
+                # It would have to wait behind what is on its way; moving more would only fill our memory.
+                raise WinsockError(WSAError.WSAEWOULDBLOCK, "foreign writes go first")
             self._push(straight=True)
 
     def _stirred(self, events: int) -> None:
@@ -247,7 +252,7 @@ class FilePair:
                     if data is None:
                         self._end_writes(behind)
                         break
-                    self._pushing = True
+                    self._pushing.append(len(data))
                     if self._enqueue is None:
                         # A provider with a table of its own: its WSPSend runs under the lock, because only its return
                         # says that the bytes are in order. A call from inside it is refused above.
@@ -268,10 +273,12 @@ class FilePair:
         return data if credentials else None
 
     def _pushed(self, request: Any) -> None:
-        self._pushing = False
+        self._pushing.popleft()
         if request.error is not None:
             self.reset()
             return
+        if self._holder == get_ident():
+            return  # a provider's WSPSend has announced its end at once: the mover is still there and goes on
         self._push()
         if self._hidden.fileno() >= 0 and _events(self._hidden, 0) & select.POLLHUP:
             self._hung_up()
