@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import winsock
+from support import stacks, winsock
+from ws2spi import ws2_32
+from ws2spi._abi.constants import AF_INET, AF_INET6
 from ws2spi._executive import threads
 
 
@@ -15,3 +17,39 @@ def started() -> Iterator[None]:
     winsock.start()
     yield
     winsock.stop()
+
+
+@pytest.fixture(params=stacks.KINDS)
+def kind(request: pytest.FixtureRequest, started: None) -> Iterator[str]:
+    """Every kind of provider in turn; see `support.stacks`."""
+    with stacks.installed(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=[AF_INET, AF_INET6], ids=["v4", "v6"])
+def family(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def pair(family: int) -> Iterator[tuple[int, int]]:
+    ends = winsock.connected(family)
+    yield ends
+    for s in ends:
+        ws2_32.closesocket(s)
+
+
+@pytest.fixture
+def stream() -> Iterator[int]:
+    """An unconnected TCP socket over IPv4."""
+    s = winsock.made()
+    yield s
+    ws2_32.closesocket(s)
+
+
+@pytest.fixture
+def datagrams(family: int) -> Iterator[tuple[int, int]]:
+    ends = winsock.datagram_pair(family)
+    yield ends
+    for s in ends:
+        ws2_32.closesocket(s)
