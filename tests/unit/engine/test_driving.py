@@ -1,6 +1,7 @@
 """Driving and blocking: who resumes a parked coroutine, and what interrupts the thread that blocks for it."""
 
 import os
+import random
 import signal
 import socket
 import threading
@@ -166,6 +167,40 @@ def test_an_interrupt_inside_a_parked_operation_ends_it(real: RealRig, handler: 
     helper.result()
     peer.send(b"after")
     assert upper.recv(100) == b"after"
+
+
+@pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited"
+)  # an interrupt may fall between making and awaiting
+@pytest.mark.parametrize("layers", [(), (Pass(),), (Pass(), Pass())], ids=["none", "one", "two"])
+def test_interrupts_that_raise_anywhere_leave_no_connection_behind(real: RealRig, layers: tuple[Layer, ...]) -> None:
+    """Real signals whose handler raises, at whatever moment they hit a round trip: afterwards both ends work."""
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    upper, peer = real.pair(*layers)
+    choose = random.Random(len(layers))
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        for _ in range(500):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, choose.uniform(1e-5, 2e-4))
+                while True:
+                    upper.send(b"x" * 64)
+                    peer.recv(4096)
+            except KeyboardInterrupt:
+                pass
+            assert not upper.mailbox.is_taken()
+            assert not peer.mailbox.is_taken()
+            upper.send(b"!", timeout=LONG)
+            while not peer.recv(65536, LONG).endswith(b"!"):
+                pass
+            assert not peer._receives
+            assert not upper._sends
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # -- signal handlers that call in --------------------------------------------------------------------------------------

@@ -102,8 +102,8 @@ def test_resumed_early_a_connect_waits_on() -> None:
 
     transport = Slow(socket.socket())
     connecting = transport.connect(("127.0.0.1", 1))
-    assert next(connecting) is transport.write
-    assert next(connecting) is transport.write
+    assert connecting.send(None) is transport.write
+    assert connecting.send(None) is transport.write
     connecting.close()
     transport.close_now()
 
@@ -116,13 +116,13 @@ def test_resumed_early_a_receive_and_a_send_wait_on() -> None:
     transport = SocketTransport(one)
     receiving = transport.recv(10)
     for _ in range(3):
-        assert next(receiving) is transport.read
+        assert receiving.send(None) is transport.read
     sending = transport.send(bytes(10_000_000))
     for _ in range(3):
-        assert next(sending) is transport.write
+        assert sending.send(None) is transport.write
     other.send(b"x")
     with pytest.raises(StopIteration) as stop:
-        next(receiving)
+        receiving.send(None)
     assert stop.value.value == b"x"
     sending.close()
     assert not transport._sending.taken
