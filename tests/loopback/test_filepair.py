@@ -22,12 +22,14 @@ import pytest
 
 import ws2spi
 from support import stacks
+from support.pass_through import PassThrough
 from support.threads import LONG, Running, until
 from support.winsock import (
     Operation,
     byref,
     close,
     error,
+    listening,
     made,
     packet,
     port_for,
@@ -36,9 +38,11 @@ from support.winsock import (
     sockaddr,
 )
 from ws2spi import kernel32, ws2_32
-from ws2spi._abi.constants import AF_INET, MSG_PEEK, SOCK_DGRAM, SOCK_STREAM
+from ws2spi._abi.constants import AF_INET, INVALID_SOCKET, MSG_PEEK, SOCK_DGRAM, SOCK_STREAM
 from ws2spi._abi.errors import WSAError
 from ws2spi._engine.filepair import FilePair
+from ws2spi._engine.sweeper import Sweeper
+from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import sockets
 from ws2spi.providers.layer import Layer
 
@@ -734,3 +738,106 @@ def test_non_blocking_receives_find_what_was_moved(ends: Ends) -> None:
     readable(ends.handle)
     assert received(ends.handle, 99) == b"moved"
     assert received(ends.handle, 99) == WSAError.WSAEWOULDBLOCK
+
+
+# -- before and beside a connection ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def swept(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """`swept()` waits until the sweeper has looked three times more."""
+    looks: list[int] = []
+    original = Sweeper._sweep
+
+    def sweep(sweeper: Sweeper) -> None:
+        original(sweeper)
+        looks.append(1)
+
+    monkeypatch.setattr(Sweeper, "_sweep", sweep)
+
+    def wait() -> None:
+        before = len(looks)
+        until(lambda: len(looks) >= before + 3)
+
+    return wait
+
+
+def test_a_listener_keeps_its_connections_for_accept(stack: None, swept: Callable[[], None]) -> None:
+    """A waiting connection is no data for foreign readers"""
+    listener, port = listening()
+    with socket.create_connection(("127.0.0.1", port), LONG) as peer:
+        swept()
+        server = ws2_32.accept(listener, None, None)
+        assert server != INVALID_SOCKET
+        peer.sendall(b"hello")
+        assert received(server) == b"hello"
+        peer.sendall(b"file")
+        assert os.read(server, 10) == b"file"
+        close(server)
+    os.close(listener)
+    until(lambda: listener not in sockets.entries)
+
+
+@pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM])
+def test_a_socket_that_is_not_connected_yet_is_left_alone(stack: None, swept: Callable[[], None], kind: int) -> None:
+    """Linux shows an unconnected TCP socket as hung up, which means nothing"""
+    handle = made(kind)
+    swept()
+    with socket.socket(AF_INET, socket.SOCK_STREAM if kind == SOCK_STREAM else socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        if kind == SOCK_STREAM:
+            peer.listen()
+        assert ws2_32.connect(handle, sockaddr(peer.getsockname()[1]), 16) == 0
+        assert os.write(handle, b"first") == 5
+        if kind == SOCK_STREAM:
+            with peer.accept()[0] as server:
+                assert server.recv(10) == b"first"
+                server.sendall(b"back")
+                assert os.read(handle, 10) == b"back"
+        else:
+            data, sender = peer.recvfrom(10)
+            assert data == b"first"
+            peer.sendto(b"back", sender)
+            assert os.read(handle, 10) == b"back"
+    close(handle)
+
+
+def test_a_connect_that_takes_its_time(started: None, swept: Callable[[], None]) -> None:
+    """What the layers receive in `connect` is theirs"""
+
+    class Handshake(stacks.Bytes):
+        async def connect(self, conn: Any, address: Any) -> None:
+            await conn.below.connect(address)
+            if await conn.below.recv(2) != b"OK":
+                raise ws2spi.WinsockError(WSAError.WSAECONNREFUSED)
+
+    with ws2spi.install(ws2spi.Stack([Handshake()])), socket.create_server(("127.0.0.1", 0)) as listener:
+        handle = made()
+        connecting = Running(ws2_32.connect, handle, sockaddr(listener.getsockname()[1]), 16)
+        with listener.accept()[0] as peer:
+            swept()
+            peer.sendall(b"OKdata")
+            assert connecting.result() == 0
+            assert os.read(handle, 10) == b"data"
+        close(handle)
+
+
+def test_a_hand_written_listener_and_client(started: None, swept: Callable[[], None]) -> None:
+    """The same for handles of a provider with a table of its own"""
+    layer = PassThrough()
+    layer.install(runtime.catalog.find(AF_INET, SOCK_STREAM, 6))
+    listener, port = listening()
+    client = made()
+    swept()
+    assert ws2_32.connect(client, sockaddr(port), 16) == 0
+    swept()
+    server = ws2_32.accept(listener, None, None)
+    assert server != INVALID_SOCKET
+    os.write(client, b"there")
+    assert os.read(server, 10) == b"there"
+    os.write(server, b"back")
+    assert os.read(client, 10) == b"back"
+    os.close(listener)
+    until(lambda: listener not in sockets.entries)
+    close(client, server)
+    until(lambda: not layer.contexts)

@@ -70,6 +70,8 @@ class FilePair:
         number: the client's descriptor; inode: its identity.
         behind: what it stands in front of, None until `attach`.
         on_gone: called once when the last copy of the handle is closed.
+        receivable: whether what lies behind is in a state to be received from: connected, and no listener. A descriptor
+            shows input in other states, too.
     """
 
     __slots__ = (
@@ -97,6 +99,7 @@ class FilePair:
         "nonblocking",
         "number",
         "on_gone",
+        "receivable",
         "stream",
     )
 
@@ -113,6 +116,7 @@ class FilePair:
             # Every datagram then comes with its sender's credentials, and the end without: so an empty one is no end.
             self._hidden.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.on_gone: Callable[[], object] | None = None
+        self.receivable: Callable[[], bool] = _always
         self._engine = engine
         self.behind: Behind | None = None
         self._enqueue: Callable[..., Any] | None = None
@@ -362,7 +366,7 @@ class FilePair:
 
     def sweep(self) -> None:
         """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
-        if self._pull is None and not self._unread():
+        if self._pull is None and self.receivable() and not self._unread():
             self._start_pull()
 
     def _start_pull(self) -> None:
@@ -405,7 +409,7 @@ class FilePair:
                     self._hidden.shutdown(socket.SHUT_WR)
             except OSError:
                 pass  # nobody is left to read it
-        elif error.code not in (WSAError.WSA_OPERATION_ABORTED, WSAError.WSAEINTR):
+        elif error.code not in (WSAError.WSA_OPERATION_ABORTED, WSAError.WSAEINTR, WSAError.WSAENOTCONN):
             self.reset()
         self._pull = None
         for thread in tuple(self._waiting):
@@ -461,6 +465,10 @@ _NOTHING = bytes(4)  # the int of an ioctl, 0
 
 def _number(result: bytes) -> int:
     return int.from_bytes(result, sys.byteorder)
+
+
+def _always() -> bool:
+    return True
 
 
 def _ignore(request: Any) -> None:

@@ -19,6 +19,9 @@ from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
 
 
+_ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
+
+
 def attach(entry: SocketEntry) -> None:
     """Give the pair of a hand-written provider's handle its client; other providers attach their own.
 
@@ -27,7 +30,9 @@ def attach(entry: SocketEntry) -> None:
     pair = entry.pair
     if pair is not None and isinstance(entry.provider, TableProvider):
         pair.on_gone = lambda: _closed_elsewhere(entry)
-        pair.attach(TableClient(entry))
+        client = TableClient(entry)
+        pair.receivable = client.receivable
+        pair.attach(client)
 
 
 def _closed_elsewhere(entry: SocketEntry) -> None:
@@ -187,6 +192,14 @@ class TableClient:
 
     def cancel(self, request: TableRequest) -> None:
         """Nothing: no WSP function cancels one operation. What it still receives is kept for the next reader."""
+
+    def receivable(self) -> bool:
+        """Whether the socket is connected; a datagram socket need not be."""
+        if not self._entry.info.stream:
+            return True
+        room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
+        code = ctypes.byref(INT())
+        return not self._table.lpWSPGetPeerName(self._entry.number, room, ctypes.byref(length), code)
 
     def descriptor(self) -> int:
         """Return the base socket's descriptor, to be watched for data; -1 where the provider does not tell."""

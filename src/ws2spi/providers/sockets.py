@@ -104,6 +104,8 @@ class SocketProvider(OptionCalls):
         if found.pair is not None:
             entry = found
             found.pair.on_gone = lambda: self._last_copy_closed(entry)
+            state = found.state
+            found.pair.receivable = lambda: state.connected or not state.stream
             found.pair.attach(connection)
         return found
 
