@@ -31,6 +31,7 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
     engine = connection.engine
     mailbox = connection.mailbox
     deadline = None if timeout is None else engine.now() + timeout
+    posted = -1  # the park that was told already: while its mailbox is taken, polling would only repeat it
     was = thread.begin_park()
     try:
         if was:  # an APC or a signal handler calls in while its thread waits further up the stack
@@ -42,6 +43,8 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
             descriptor, events, until = -1, 0, deadline
             task = connection.driven_for(request)
             want = task.want if task is not None and task.owner is thread else None
+            if task is not None and task.generation == posted:
+                want = None
             if want is not None:
                 if want.kind is Kind.READ:
                     descriptor, events = want.source.fd, _INPUT
@@ -58,9 +61,13 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
                         deadline = None  # say it once; the mailbox answers when it is free
                         mailbox.post(connection.withdraw, request, _TIMED_OUT)
                     else:
+                        assert task is not None
+                        posted = task.generation
                         mailbox.post(connection.resume, task, want)
                     continue
             if thread.park(descriptor, events, pause) and want is not None:
+                assert task is not None
+                posted = task.generation
                 mailbox.post(connection.resume, task, want)
     except BaseException:
         # Ctrl-C, or an exception out of an APC: the request goes, the operation does not.

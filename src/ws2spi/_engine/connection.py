@@ -284,12 +284,17 @@ class Connection(Receiving, Sending):
         if not self.closed:
             lingering.begin(self)
 
+    def has_accepted(self) -> bool:
+        """Whether bytes that count as sent are still on their way through the layers. A hint."""
+        return any(task.accepted for task in tuple(self._sends)) or bool(self.mailbox.steps)
+
     def dismiss(self) -> None:
         """Every client leaves: requests end as on `close`, but the connection goes on for who else may use it."""
         self.mailbox.post(self._dismiss)
 
     def _dismiss(self) -> None:
-        requests = [*self._receives, *self._watchers, *(task.request for task in (*self._sends, *self._controls))]
+        tasks = [task for task in (*self._sends, *self._controls) if not task.accepted]
+        requests = [*self._receives, *self._watchers, *(task.request for task in tasks)]
         for request in requests:
             if request is not None:
                 blocked = request.owner is not None
@@ -378,6 +383,8 @@ class Connection(Receiving, Sending):
             return
         self.closed = True
         self.engine.disarm(self.transport)
+        if self.engine.serves_here():
+            self.transport.do_not_wait()
         self.transport.close_now()
         if self._accepting:
             for connection in cast(ItemInbox, self._inbox):

@@ -125,11 +125,14 @@ class Driving:
             want.source.writer = task
             self._arm(want.source)
         elif want.kind is Kind.TIME:
-            self.engine.at(task.deadline, self.mailbox.post, self._due, task, task.generation)
+            task.timer = self.engine.at(task.deadline, self.mailbox.post, self._due, task, task.generation)
 
     def _unpark(self, task: Task) -> None:
         """Forget where `task` waits. An armed descriptor may still fire; it will find nobody."""
         want, task.want = task.want, None
+        if task.timer is not None:
+            task.timer.cancel()
+            task.timer = None
         if want is not None and task.owner is None:
             transport = want.source
             if want.kind is Kind.READ and transport.reader is task:

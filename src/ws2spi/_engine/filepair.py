@@ -38,6 +38,7 @@ from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import lingering
+from ws2spi._engine.descriptors import inode_of, number_of, shown_events
 from ws2spi._engine.epoll import Engine
 from ws2spi._engine.sweeper import SWEEP, sweeper_of
 from ws2spi._executive import threads
@@ -151,12 +152,12 @@ class FilePair:
     def close(self) -> bool:
         """Close the client's end, if it still is ours. Returns whether that was its last copy."""
         number, self.number = self.number, -1
-        if number >= 0 and _inode(number) == self.inode:
+        if number >= 0 and inode_of(number) == self.inode:
             os.close(number)
         if self.behind is None:
             self._discard()
             return True
-        if _events(self._hidden, select.POLLIN) & select.POLLHUP:
+        if shown_events(self._hidden, select.POLLIN) & select.POLLHUP:
             self._push()
             self._hung_up()
             if not self._gone:
@@ -168,7 +169,7 @@ class FilePair:
 
     def is_mine(self, number: int) -> bool:
         """Whether `number` still is this handle."""
-        return number == self.number and _inode(number) == self.inode
+        return number == self.number and inode_of(number) == self.inode
 
     def _hung_up(self) -> None:
         if self._pushing or not self._leaving.acquire(False):
@@ -224,7 +225,7 @@ class FilePair:
             if self.nonblocking and self._pushing:
                 # It would have to wait behind what is on its way; moving more would only fill our memory.
                 raise WinsockError(WSAError.WSAEWOULDBLOCK, "foreign writes go first")
-            self._push(straight=True)
+            self._push(int.from_bytes(waiting, sys.byteorder))
 
     def _stirred(self, events: int) -> None:
         """The hidden end has news; on the engine's thread."""
@@ -232,11 +233,23 @@ class FilePair:
             self._push()
         if events & select.EPOLLOUT:
             self._drained()
-        if events & (select.EPOLLHUP | select.EPOLLERR) and _events(self._hidden, 0) & select.POLLHUP:
+        if events & (select.EPOLLHUP | select.EPOLLERR) and shown_events(self._hidden, 0) & select.POLLHUP:
             self._hung_up()
 
-    def _push(self, straight: bool = False) -> None:
-        """Move what foreign code wrote. A straight send does not wait for the piece before it; the engine does."""
+    def settle(self) -> None:
+        """Move all that foreign code has written so far: its writer, or the process, is about to end."""
+        try:
+            self._push(number_of(fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)))
+        except (OSError, ValueError, WinsockError):
+            pass
+
+    def _push(self, amount: int | None = None) -> None:
+        """Move what foreign code wrote.
+
+        Parameters:
+            amount: for a straight send: what was there when it came, moved without waiting for the piece before it, and
+                no more, however fast foreign code writes. None, for the engine: one piece after the other.
+        """
         behind = self.behind
         if behind is None:
             return
@@ -246,7 +259,8 @@ class FilePair:
         with self._lock:
             self._holder = get_ident()
             try:
-                while (straight or not self._pushing) and not self._over:
+                moved = 0
+                while (not self._pushing if amount is None else moved < amount) and not self._over:
                     try:
                         data = self._written()
                     except BlockingIOError:
@@ -256,6 +270,7 @@ class FilePair:
                     if data is None:
                         self._end_writes(behind)
                         break
+                    moved += len(data) or 1
                     self._pushing.append(len(data))
                     if self._enqueue is None:
                         # A provider with a table of its own: its WSPSend runs under the lock, because only its return
@@ -284,13 +299,13 @@ class FilePair:
         if self._holder == get_ident():
             return  # a provider's WSPSend has announced its end at once: the mover is still there and goes on
         self._push()
-        if self._hidden.fileno() >= 0 and _events(self._hidden, 0) & select.POLLHUP:
+        if self._hidden.fileno() >= 0 and shown_events(self._hidden, 0) & select.POLLHUP:
             self._hung_up()
 
     def _end_writes(self, behind: Behind) -> None:
         if not self._ended:
             self._ended = True
-            if not _events(self._hidden, 0) & select.POLLHUP:
+            if not shown_events(self._hidden, 0) & select.POLLHUP:
                 behind.submit_shutdown(socket.SHUT_WR, _ignore)
 
     # -- foreign reads ---------------------------------------------------------------------------------------------
@@ -307,7 +322,7 @@ class FilePair:
         """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
         if not self._pulled or not self.is_mine(self.number):
             return 0
-        return _number(fcntl.ioctl(self.number, termios.FIONREAD, _NOTHING))
+        return number_of(fcntl.ioctl(self.number, termios.FIONREAD, _NOTHING))
 
     def holds(self) -> bool:
         """Whether something moved may still be in the pair, so that a straight receive must `take` first."""
@@ -377,6 +392,8 @@ class FilePair:
             request = behind.submit_recv(PULL if self.stream else MAX_DATAGRAM, self._arrived)
             if self._pull is _PENDING:
                 self._pull = request
+                for thread in tuple(self._waiting):  # who came in between can withdraw it now
+                    thread.wake()
 
     def _stop_pull(self) -> None:
         """Withdraw the receive made for foreign readers; if it has its bytes, wait until they are in the pair."""
@@ -384,10 +401,12 @@ class FilePair:
         self._waiting.append(thread)
         was = thread.begin_park()
         try:
-            request = self._pull
-            if request is not None and request is not _PENDING and self.behind is not None:
-                self.behind.cancel(request)
-            while self._pull is not None:
+            withdrawn: Any = None
+            while (request := self._pull) is not None:
+                if request is not _PENDING and request is not withdrawn and self.behind is not None:
+                    withdrawn = request
+                    self.behind.cancel(request)
+                    continue
                 thread.park()
         finally:
             thread.end_park(was)
@@ -429,7 +448,7 @@ class FilePair:
     def _unread(self) -> int:
         """Bytes in the pair that the client's end has not read."""
         try:
-            return _number(fcntl.ioctl(self._hidden, termios.TIOCOUTQ, _NOTHING))
+            return number_of(fcntl.ioctl(self._hidden, termios.TIOCOUTQ, _NOTHING))
         except (OSError, ValueError):
             return 0
 
@@ -463,31 +482,9 @@ _PENDING = object()
 _NOTHING = bytes(4)  # the int of an ioctl, 0
 
 
-def _number(result: bytes) -> int:
-    return int.from_bytes(result, sys.byteorder)
-
-
 def _always() -> bool:
     return True
 
 
 def _ignore(request: Any) -> None:
     pass
-
-
-def _inode(number: int) -> int:
-    try:
-        return os.fstat(number).st_ino
-    except OSError:
-        return -1
-
-
-def _events(sock: _socket.socket, events: int) -> int:
-    """What poll shows of the hidden end; one that was closed meanwhile, on another thread, has hung up."""
-    poll = select.poll()
-    try:
-        poll.register(sock, events)
-        ready = poll.poll(0)
-    except (ValueError, OSError):
-        return select.POLLHUP
-    return ready[0][1] & ~select.POLLNVAL if ready else 0

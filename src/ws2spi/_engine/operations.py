@@ -50,6 +50,12 @@ Driven = Generator[Want, None, Any]
 
 
 @types.coroutine
+def park(want: Want) -> Generator[Want, None, None]:
+    """Hand `want` to whoever drives this coroutine; look again when it comes back."""
+    yield want
+
+
+@types.coroutine
 def sleep(seconds: float) -> Generator[Want, None, None]:
     """Wait for `seconds` of the engine's clock without holding anything but this direction of the connection."""
     if seconds > 0:
@@ -93,8 +99,9 @@ class Event:
             self._connection.mailbox.post(self._resume)
 
     def _resume(self) -> None:
-        waiters, self._waiters = self._waiters, deque()
-        for task in waiters:
+        # Those that come meanwhile wait for the next time. One by one: an interrupt must not take the rest along.
+        for _ in range(len(self._waiters)):
+            task = self._waiters.popleft()
             if task.want is self._want:
                 task.connection.step(task)
 
@@ -209,6 +216,7 @@ class Task:
         "owner",
         "request",
         "role",
+        "timer",
         "want",
     )
 
@@ -223,6 +231,7 @@ class Task:
         self.coroutine: Coroutine[Want, None, Any] | None = None
         self.want: Want | None = None
         self.deadline = 0.0
+        self.timer: Any = None  # of the engine, while it waits for a moment
         self.generation = 0
         self.accepted = False  # its bytes were reported as sent: a close must still deliver them
         self.done = False

@@ -179,6 +179,10 @@ class Receiving(Driving):
         self.start_pump_unasked()
         return self._inbox.total()
 
+    def stocked(self) -> bool:
+        """Whether the inbox has something, or the end or an error is known. A hint, without entering the mailbox."""
+        return bool(self._inbox) or self._ended or self._recv_error is not None
+
     def readable(self) -> bool:
         """Whether a receive would not block now: something in the inbox, the end, or an error."""
         return bool(self._inside(self._readable))

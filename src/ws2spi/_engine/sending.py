@@ -41,7 +41,7 @@ class Sending(Driving):
             try:
                 entered = mailbox.occupant.setdefault(0, me) is me
                 if entered:
-                    request = self._send_at_once(data, address, True, None)
+                    request = self._send_at_once(data, address)
                     if request is None:
                         return len(data)
             finally:
@@ -60,32 +60,10 @@ class Sending(Driving):
         self.engine.block(self, request, timeout)
         return cast(int, request.value())
 
-    def begin_send(self, data: Any, done: Done) -> Request | None:
-        """As `submit_send`, for who wants to know at once: None when all of `data` is through, and `done` is not
-        called.
-
-        Raises WinsockError when it failed at once.
-        """
-        mailbox = self.mailbox
-        if not mailbox.steps and not self._sends and not mailbox.occupant:
-            me = get_ident()
-            try:
-                if mailbox.occupant.setdefault(0, me) is me:
-                    return self._send_at_once(data, None, False, done)
-            finally:
-                try:  # without a call, see Mailbox
-                    if mailbox.occupant[0] is me:
-                        del mailbox.occupant[0]
-                except KeyError:
-                    pass
-                if mailbox.steps or mailbox.announcements:
-                    mailbox.drain()
-        return self.submit_send(data, done)
-
-    def _send_at_once(self, data: Any, address: Address | None, blocks: bool, done: Done | None) -> Request | None:
+    def _send_at_once(self, data: Any, address: Address | None) -> Request | None:
         """In the mailbox: run a send's first step without a request or a task; None when it was the last one, too."""
         if self._sends or self._send_error is not None or self.closing:
-            return self._queue_send(data, address, Request(threads.current() if blocks else None, done))
+            return self._queue_send(data, address, Request(threads.current()))
         coroutine = cast(Any, self._send(data) if self.transport.stream else self._send(data, address))
         try:
             want = coroutine.send(None)
@@ -94,7 +72,7 @@ class Sending(Driving):
         except WinsockError as error:
             self._note_send_error(error)
             raise
-        request = Request(threads.current() if blocks else None, done)
+        request = Request(threads.current())
         request.result = len(data)
         task = Task(self, Role.SEND, None, request)
         task.coroutine = coroutine
@@ -109,13 +87,17 @@ class Sending(Driving):
         return request
 
     def enqueue_send(self, data: Any, done: Done | None = None) -> Request:
-        """As `submit_send`, but leave the step in the mailbox: the caller must call `mailbox.drain()` afterwards.
+        """Accept `data` for sending: a close delivers it, and no client can withdraw it.
 
-        For a mover that holds a lock from taking bytes until they are queued, under which no layer may run.
+        The step is left in the mailbox, and the caller must call `mailbox.drain()` afterwards: for a mover that holds a
+        lock from taking bytes until they are queued, under which no layer may run.
         """
         request = Request(None, done)
-        self.mailbox.steps.append((self._queue_send, (data, None, request)))
+        self.mailbox.steps.append((self._queue_accepted, (data, request)))
         return request
+
+    def _queue_accepted(self, data: Any, request: Request) -> None:
+        self._queue_send(data, None, request, accepted=True)
 
     def send_nowait(self, data: Any, address: Address | None = None) -> int:
         """Send what can go now and say how much; else WSAEWOULDBLOCK.
@@ -167,11 +149,13 @@ class Sending(Driving):
             return False
         return not self.raw_send or self.transport.ready(Kind.WRITE)
 
-    def _queue_send(self, data: Any, address: Address | None, request: Request) -> Request:
+    def _queue_send(self, data: Any, address: Address | None, request: Request, *, accepted: bool = False) -> Request:
         request.result = len(data)
         stream = self.transport.stream
         factory = partial(self._send, data) if stream else partial(self._send, data, address)
-        self._enqueue(Task(self, Role.SEND, factory, request))
+        task = Task(self, Role.SEND, factory, request)
+        task.accepted = accepted
+        self._enqueue(task)
         return request
 
     def _enqueue(self, task: Task) -> None:

@@ -53,6 +53,13 @@ class Sweeper:
 
     def _look(self) -> None:
         self._looking.release()
+        try:
+            self._sweep()
+        finally:  # one provider that raises is not the end of foreign reading
+            if self._pairs or self._blind:
+                self._start()
+
+    def _sweep(self) -> None:
         now = self._engine.now()
         idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
         self._recent -= idle
@@ -64,14 +71,14 @@ class Sweeper:
                 suspects.add(pair)
         for pair in suspects:
             pair.sweep()
-        if self._pairs or self._blind:
-            self._start()
 
 
 def _stocked(pair: "FilePair") -> bool:
     """Whether something waits above the descriptor: in a connection's inbox, or its end."""
-    readable = getattr(pair.behind, "readable", None)
-    return readable is not None and bool(readable())
+    # A hint, taken outside the mailbox: the engine never waits for a connection. A wrong one costs a receive that
+    # waits.
+    stocked = getattr(pair.behind, "stocked", None)
+    return stocked is not None and bool(stocked())
 
 
 _sweepers: dict[int, Sweeper] = {}  # {id of an engine: its sweeper}; engines live as long as the process

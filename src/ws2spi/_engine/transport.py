@@ -15,12 +15,10 @@ import select
 import socket
 import struct
 import termios
-import types
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
-from ws2spi._engine.operations import Kind, Task, Turn, Want
+from ws2spi._engine.operations import Kind, Task, Turn, Want, park
 
 if TYPE_CHECKING:
     from ws2spi._engine.connection import Connection
@@ -89,12 +87,11 @@ class SocketTransport:
 
     # -- data ------------------------------------------------------------------------------------------------------
 
-    @types.coroutine
-    def send(self, data: Any) -> Generator[Want, None, None]:
+    async def send(self, data: Any) -> None:
         """All of `data`, in order with every other send."""
         turn = self._sending
         if turn.taken:
-            yield from self._join(turn)
+            await turn.join(self._owner())
         try:
             try:
                 sent = self._send(data, _SEND)
@@ -105,7 +102,7 @@ class SocketTransport:
             turn.taken = True
             rest = memoryview(data)[sent:]
             while rest:
-                yield self.write
+                await park(self.write)
                 try:
                     rest = rest[self._send(rest, _SEND) :]
                 except BlockingIOError:
@@ -116,19 +113,18 @@ class SocketTransport:
             if turn.taken:
                 turn.leave()
 
-    @types.coroutine
-    def recv(self, size: int) -> Generator[Want, None, bytes]:
+    async def recv(self, size: int) -> bytes:
         """Whatever is there, at most `size` bytes; b"" at the end."""
         turn = self._receiving
         if turn.taken:
-            yield from self._join(turn)
+            await turn.join(self._owner())
         try:
             try:
                 return self._recv(size, _RECV) or self._end(size)
             except BlockingIOError:
                 turn.taken = True
             while True:
-                yield self.read
+                await park(self.read)
                 try:
                     return self._recv(size, _RECV) or self._end(size)
                 except BlockingIOError:
@@ -139,67 +135,82 @@ class SocketTransport:
             if turn.taken:
                 turn.leave()
 
-    @types.coroutine
-    def peek(self, size: int) -> Generator[Want, None, bytes]:
+    async def peek(self, size: int) -> bytes:
         """As `recv`, but the bytes stay."""
-        while True:
-            try:
-                return self._recv(size, _RECV | socket.MSG_PEEK) or self._end(size)
-            except BlockingIOError:
-                yield self.read
-            except OSError as error:
-                raise self._failed(error, "recv") from None
+        turn = self._receiving
+        if turn.taken:
+            await turn.join(self._owner())
+        turn.taken = True
+        try:
+            while True:
+                try:
+                    return self._recv(size, _RECV | socket.MSG_PEEK) or self._end(size)
+                except BlockingIOError:
+                    await park(self.read)
+                except OSError as error:
+                    raise self._failed(error, "recv") from None
+        finally:
+            turn.leave()
 
-    @types.coroutine
-    def send_to(self, data: Any, address: Address | None = None) -> Generator[Want, None, None]:
+    async def send_to(self, data: Any, address: Address | None = None) -> None:
         """One datagram, to `address` or to the connected peer."""
-        while True:
-            try:
-                if address is None:
-                    self._send(data, _SEND)
-                else:
-                    self.sock.sendto(data, _SEND, address)
-                return
-            except BlockingIOError:
-                yield self.write
-            except OSError as error:
-                raise self._failed(error, "send") from None
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._owner())
+        turn.taken = True
+        try:
+            while True:
+                try:
+                    if address is None:
+                        self._send(data, _SEND)
+                    else:
+                        self.sock.sendto(data, _SEND, address)
+                    return
+                except BlockingIOError:
+                    await park(self.write)
+                except OSError as error:
+                    raise self._failed(error, "send") from None
+        finally:
+            turn.leave()
 
-    @types.coroutine
-    def recv_from(self, size: int = MAX_DATAGRAM) -> Generator[Want, None, tuple[bytes, Address]]:
+    async def recv_from(self, size: int = MAX_DATAGRAM) -> tuple[bytes, Address]:
         """One datagram, whole (cut to `size`), and who sent it."""
         turn = self._receiving
         if turn.taken:
-            yield from self._join(turn)
+            await turn.join(self._owner())
         turn.taken = True
         try:
             while True:
                 try:
                     return self.sock.recvfrom(size, _RECV)
                 except BlockingIOError:
-                    yield self.read
+                    await park(self.read)
                 except OSError as error:
                     raise self._failed(error, "recv") from None
         finally:
             turn.leave()
 
-    @types.coroutine
-    def wait(self, kind: Kind) -> Generator[Want, None, None]:
+    async def wait(self, kind: Kind) -> None:
         """Ready for reading or writing, by poll; moves nothing."""
-        want = self.read if kind is Kind.READ else self.write
-        while not self.ready(kind):
-            yield want
+        want, turn = (self.read, self._receiving) if kind is Kind.READ else (self.write, self._sending)
+        if turn.taken:
+            await turn.join(self._owner())
+        turn.taken = True
+        try:
+            while not self.ready(kind):
+                await park(want)
+        finally:
+            turn.leave()
 
     # -- control ---------------------------------------------------------------------------------------------------
 
-    @types.coroutine
-    def connect(self, address: Address) -> Generator[Want, None, None]:
+    async def connect(self, address: Address) -> None:
         error = self.begin_connect(address)
         if error == errno.ECONNABORTED:
             # After a failed attempt Linux answers the next one so, once, and starts nothing.
             error = self.begin_connect(address)
         while error == errno.EINPROGRESS:
-            yield self.write
+            await park(self.write)
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not error and not self.connected():
                 error = errno.EINPROGRESS  # resumed early
@@ -225,12 +236,11 @@ class SocketTransport:
             return False
         return True
 
-    @types.coroutine
-    def accept(self) -> Generator[Want, None, "SocketTransport"]:
+    async def accept(self) -> "SocketTransport":
         """The next incoming connection as a transport of its own."""
         turn = self._receiving
         if turn.taken:
-            yield from self._join(turn)
+            await turn.join(self._owner())
         turn.taken = True
         try:
             while True:
@@ -238,7 +248,7 @@ class SocketTransport:
                     sock, _ = self.sock.accept()
                     return type(self)(sock)
                 except BlockingIOError:
-                    yield self.read
+                    await park(self.read)
                 except OSError as error:
                     raise self._failed(error, "accept") from None
         finally:
@@ -386,14 +396,27 @@ class SocketTransport:
         except OSError:
             pass  # they are over already
 
+    def dissolve(self) -> None:
+        """A datagram socket forgets its peer."""
+        self.disconnect()
+
+    def do_not_wait(self) -> None:
+        """A close that is not the client's own must not wait for SO_LINGER; the kernel goes on sending by itself."""
+        try:
+            on, seconds = struct.unpack("ii", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+            if on and seconds:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        except OSError:
+            pass
+
     def close_now(self) -> None:
         if not self.closed:
             self.closed = True
             self.sock.close()
 
-    def _join(self, turn: Turn) -> Generator[Want, None, None]:
+    def _owner(self) -> "Connection":
         assert self.connection is not None, "a transport is driven by its connection"
-        yield from turn.join(self.connection).__await__()
+        return self.connection
 
     def _end(self, size: int) -> bytes:
         """The answer to a receive that the kernel has nothing for: the end, unless a send was told of a reset."""

@@ -8,6 +8,7 @@ Rules:
 """
 
 import ctypes
+import os
 from typing import Any
 
 from ws2spi._abi import memory
@@ -110,6 +111,9 @@ class Overlapped(Waitable):
     def signalled(self) -> bool:
         """Whether the operation is over."""
         return not self.pending
+
+
+os.register_at_fork(after_in_child=_pending.clear)
 
 
 def pending_at(address: int) -> Overlapped | None:

@@ -182,14 +182,26 @@ class Runtime:
 
                     engine = Engine()
                     engine.start()
-                    atexit.register(lingering.finish)  # a process that ends without WSACleanup
+                    atexit.register(self._end_of_process)
                     self._engine = engine
                 engine = self._engine
         return engine
 
+    def _end_of_process(self) -> None:
+        """Without WSACleanup: what sends had accepted is still delivered."""
+        for _, provider in list(self._providers.values()):
+            deliver = getattr(provider, "deliver", None)
+            if deliver is not None:
+                deliver()
+        lingering.finish()
+
     def forget(self) -> None:
         """In a forked child: start anew without closing what the parent goes on using."""
         self._inherited.append((self._engine, self._providers, self.served, dict(self.sockets.entries)))
+        for _, provider in self._providers.values():
+            forget = getattr(provider, "forget", None)
+            if forget is not None:
+                forget()
         self._lock = threading.RLock()
         self._engine = None
         self._providers = {}

@@ -18,7 +18,6 @@ from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
 
-
 _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
 
 

@@ -103,6 +103,8 @@ class OptionCalls:
         code &= 0xFFFFFFFF
         if code == c.FIONBIO:
             state.blocking = not _dword(data)
+            if entry.pair is not None:
+                entry.pair.nonblocking = not state.blocking
             if self.ifs:
                 os.set_blocking(entry.number, state.blocking)
             return b""

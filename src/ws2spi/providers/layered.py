@@ -13,6 +13,7 @@ from types import TracebackType
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import WSPPROC_NAMES
+from ws2spi._engine import lingering
 from ws2spi._engine.connection import Connection
 from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
 from ws2spi._runtime.process import runtime
@@ -48,7 +49,12 @@ class LayeredProvider(SocketProvider):
 
     def cleanup(self) -> None:
         super().cleanup()
+        lingering.finish()  # before what is below is cleaned up
         self._private.close()
+
+    def forget(self) -> None:
+        super().forget()
+        self._private = PrivateThread()
 
 
 def with_overrides(stack: Stack, table: ProcTable) -> ProcTable | None:

@@ -47,11 +47,15 @@ class PrivateThread:
             there = threading.Event()
 
             def open_there() -> None:
-                opened.append(upcalls.open_current_thread())
-                there.set()
+                try:
+                    opened.append(upcalls.open_current_thread())
+                finally:
+                    there.set()
 
             runtime.engine.run_on_loop(open_there)
             there.wait()
+            if not opened:
+                raise WinsockError(WSAError.WSANOTINITIALISED, "the process has cleaned up")
             self._identities.append(WSATHREADID(*opened[0]))
         return self._identities[0]
 
@@ -203,7 +207,7 @@ class ProviderTransport:
             room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
             return self._call("lpWSPAccept", room, ctypes.byref(length), None, 0)
 
-        number = await self._aside(accept)
+        number = await self._aside(accept, self._close_socket)
         return ProviderTransport(self.info, self.table, number, self.private)
 
     async def bind(self, address: Address) -> None:
@@ -247,26 +251,41 @@ class ProviderTransport:
             raise WinsockError(code.value, "the provider below")
         return result
 
-    async def _aside(self, call: Callable[[], int]) -> int:
-        """Run a call that may block on a thread of its own; the connection goes on meanwhile."""
+    async def _aside(self, call: Callable[[], int], abandoned: Callable[[int], object] | None = None) -> int:
+        """Run a call that may block on a thread of its own; the connection goes on meanwhile.
+
+        Parameters:
+            abandoned: gets a result for which nobody waits any more.
+        """
         assert self.connection is not None
         event = Event(self.connection)
-        outcome: list[int | WinsockError] = []
+        outcome: list[int | BaseException] = []
+        left: list[bool] = []  # the connection was closed meanwhile: nobody waits for the outcome
 
         def run() -> None:
             try:
                 outcome.append(call())
-            except WinsockError as error:
+            except BaseException as error:
                 outcome.append(error)
-            event.set()
+            finally:
+                event.set()
+                if left and abandoned is not None and isinstance(outcome[0], int):
+                    abandoned(outcome[0])
 
         threading.Thread(target=run, name="ws2spi-lower", daemon=True).start()
-        await event.wait()
-        if isinstance(outcome[0], WinsockError):
+        try:
+            await event.wait()
+        except BaseException:
+            left.append(True)
+            raise
+        if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]
 
     # -- for the connection ----------------------------------------------------------------------------------------
+
+    def _close_socket(self, number: int) -> None:
+        self.table.lpWSPCloseSocket(number, ctypes.byref(INT()))
 
     def ready(self, kind: Kind) -> bool:
         return kind is Kind.WRITE
@@ -291,6 +310,14 @@ class ProviderTransport:
 
     def descriptor(self) -> int:
         return -1
+
+    def do_not_wait(self) -> None:
+        """How the lower provider closes is its own business."""
+
+    def dissolve(self) -> None:
+        """A datagram socket forgets its peer: the wildcard address, by the SPI."""
+        data = addresses.pack(self.info.address_family, addresses.wildcard(self.info.address_family))
+        self._call("lpWSPConnect", data, len(data), None, None, None, None)
 
     def lose(self) -> None:
         self.close_now()

@@ -165,7 +165,21 @@ class SocketProvider(OptionCalls):
                     forget_ifs_handle(entry.number)
                 except WinsockError:
                     pass
+            elif entry.pair is not None:
+                entry.pair.settle()  # what foreign code wrote was accepted, too
             state.connection.close()
+
+    def deliver(self) -> None:
+        """The process ends without WSACleanup: close what still has accepted bytes on their way."""
+        for entry in list(self._open.values()):
+            if entry.pair is not None:
+                entry.pair.settle()
+            if entry.state.connection.has_accepted():
+                entry.state.connection.close()
+
+    def forget(self) -> None:
+        """In a forked child: the sockets are the parent's."""
+        self._open = {}
 
     # -- names and state -------------------------------------------------------------------------------------------
 
@@ -225,6 +239,7 @@ class SocketProvider(OptionCalls):
         starting = state.connection.submit_connect(address, lambda done: self._connect_ended(state, request, done))
         if not starting.done:
             raise WinsockError(WSAError.WSAEWOULDBLOCK, "connecting")
+        self._connect_ended(state, request, starting)  # its callback may still be on its way on another thread
         if starting.error is not None:
             state.error = 0  # told by this very return
             raise starting.error
@@ -240,7 +255,7 @@ class SocketProvider(OptionCalls):
 
     def _connect_datagram(self, state: Socket, address: Address) -> None:
         if address[:2] in (("0.0.0.0", 0), ("::", 0)):
-            state.connection.transport.disconnect()
+            state.connection.transport.dissolve()
             state.connected = False
             return
         state.connection.connect(address)

@@ -9,10 +9,8 @@ changes to one of ours if `connect` has not come through the layers when the pro
 import errno
 import os
 import socket
-import types
-from collections.abc import Generator
 
-from ws2spi._engine.operations import Want
+from ws2spi._engine.operations import park
 from ws2spi._engine.transport import Address, SocketTransport, winsock_error
 from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, SYN_SENT, came_about, state_of
 
@@ -32,20 +30,19 @@ class StreamTransport(SocketTransport):
         super().__init__(sock)
         self._emptied = False
 
-    @types.coroutine
-    def recv(self, size: int) -> Generator[Want, None, bytes]:
+    async def recv(self, size: int) -> bytes:
         turn = self._receiving
         if turn.taken:
-            yield from self._join(turn)
+            await turn.join(self._owner())
         turn.taken = True
         try:
             if self._emptied:
-                yield self.read
+                await park(self.read)
             while True:
                 try:
-                    data = self._recv(size, _RECV)
+                    data = self._recv(size, _RECV) or self._end(size)
                 except BlockingIOError:
-                    yield self.read
+                    await park(self.read)
                 else:
                     self._emptied = len(data) < size
                     return data
@@ -72,8 +69,7 @@ class OwnTransport(StreamTransport):
         self.family: int = sock.family
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, SO_LINGER_RESET)
 
-    @types.coroutine
-    def connect(self, address: Address) -> Generator[Want, None, None]:
+    async def connect(self, address: Address) -> None:
         wanted = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         if wanted != self.family:
             # A layer leads an IPv6 program to an IPv4 proxy, or the other way round.
@@ -84,7 +80,7 @@ class OwnTransport(StreamTransport):
         if error == errno.EINPROGRESS and came_about(state_of(self.sock)):
             return  # on the loopback it is there already
         while error == errno.EINPROGRESS:
-            yield self.write
+            await park(self.write)
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not error and state_of(self.sock) == SYN_SENT:
                 error = errno.EINPROGRESS  # resumed early
@@ -137,10 +133,9 @@ class BorrowedTransport(OwnTransport):
         self.borrowed = False
         self._change(sock)
 
-    @types.coroutine
-    def connect(self, address: Address) -> Generator[Want, None, None]:
+    async def connect(self, address: Address) -> None:
         if not self.borrowed:
-            yield from super().connect(address)
+            await super().connect(address)
             return
         self.asked = address
         descriptor = self.fd
@@ -164,7 +159,7 @@ class BorrowedTransport(OwnTransport):
                 # the program has put an end to the attempt, and has had the error.
                 self.error = 0 if self.answer == 0 else errno.ECONNABORTED
                 break
-            yield self.write
+            await park(self.write)
         if self.error:
             raise winsock_error(OSError(self.error, os.strerror(self.error)), "connect")
 

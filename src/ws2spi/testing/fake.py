@@ -378,6 +378,9 @@ class FakeTransport:
     def descriptor(self) -> int:
         return -1
 
+    def do_not_wait(self) -> None:
+        """Nothing here waits."""
+
     def close_now(self) -> None:
         if not self.closed:
             self.closed = True

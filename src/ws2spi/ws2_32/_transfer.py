@@ -41,10 +41,10 @@ def WSASend(
     """
     try:
         entry = route(s)
+        if entry.pair is not None:
+            entry.pair.before_send()
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    if entry.pair is not None:
-        entry.pair.before_send()
     code = INT()
     result: int = entry.table.lpWSPSend(
         entry.number,
@@ -83,10 +83,10 @@ def WSASendTo(
     """
     try:
         entry = route(s)
+        if entry.pair is not None:
+            entry.pair.before_send()
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
-    if entry.pair is not None:
-        entry.pair.before_send()
     code = INT()
     result: int = entry.table.lpWSPSendTo(
         entry.number,
