@@ -51,6 +51,7 @@ def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = Fa
         verbose: above 0, name connections and what passes without layers on stderr.
         quiet: say nothing but why the program could not be started.
     """
+    _hold_standard_descriptors()
     mask = signals.block()
     if quiet:
         reports.set_sink(lambda text: None)
@@ -58,7 +59,8 @@ def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = Fa
         program = Program.start(argv, stack, verbose, mask)
     except CannotRunError as refusal:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a signal that came meanwhile ends us now
-        sys.stderr.write(f"ws2spi: {refusal}\n")
+        if sys.stderr is not None:  # closed by whoever started us
+            sys.stderr.write(f"ws2spi: {refusal}\n")
         return refusal.status
     # Only now, while the program's own start goes on.
     from ws2spi.redirect.session import Session
@@ -82,12 +84,14 @@ class Program:
             name = os.uname().machine
             raise CannotRunError(OURS, f"there is no filter for this machine ({name}); x86_64 and aarch64 have one")
         code = filters.build(machine, filters.policy(stack, verbose))
+        _refuse_nesting(machine, code)
         _try_stone(stack)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                for stream in (sys.stdout, sys.stderr):
+                    if stream is not None:
+                        stream.flush()
                 pid = os.fork()
                 if pid == 0:
                     _become(argv, machine, code, ours, theirs, mask)
@@ -178,6 +182,39 @@ def _try_to_look_into(pid: int) -> None:
         raise CannotRunError(
             OURS, f"may not take sockets from the program (pidfd_getfd: {error.strerror}): see ws2spi doctor"
         )
+
+
+def _hold_standard_descriptors() -> None:
+    """Where standard input, output or error is closed, keep its number from being given to a socket of ours.
+
+    The program gets it as we did: closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)  # the lowest free number, which is this one
+
+
+def _refuse_nesting(machine: Machine, code: bytes) -> None:
+    """Under another supervisor nothing that follows could work, and what we try would go through its layers.
+
+    Only a child can ask, because a filter stays for good.
+    """
+    with open("/proc/self/status", "rb") as file:
+        if b"\nSeccomp:\t2" not in file.read():
+            return
+    pid = os.fork()
+    if pid == 0:
+        number = 0
+        try:
+            seccomp.forgo_privileges()
+            seccomp.install(machine, code)
+        except OSError as error:
+            number = error.errno or errno.EIO
+        os._exit(number if number == errno.EBUSY else 0)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.EBUSY:
+        raise _no_filter(errno.EBUSY)
 
 
 def _has_descriptor(pid: int, number: int) -> bool:
