@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+import ws2spi
 from support import stacks, winsock
+from support.ends import Ahead, Ends
 from ws2spi import ws2_32
-from ws2spi._abi.constants import AF_INET, AF_INET6
+from ws2spi._abi.constants import AF_INET, AF_INET6, SOCK_DGRAM
 from ws2spi._executive import threads
 
 
@@ -53,3 +55,28 @@ def datagrams(family: int) -> Iterator[tuple[int, int]]:
     yield ends
     for s in ends:
         ws2_32.closesocket(s)
+
+
+@pytest.fixture(params=["bytes", "two", "ahead"])
+def stack(request: pytest.FixtureRequest, started: None) -> Iterator[None]:
+    """Every kind of stack that touches bytes."""
+    if request.param != "ahead":
+        with stacks.installed(request.param):
+            yield
+        return
+    with ws2spi.install(ws2spi.Stack([stacks.Bytes(), Ahead()])):
+        yield
+
+
+@pytest.fixture
+def ends(stack: None) -> Iterator[Ends]:
+    ends = Ends()
+    yield ends
+    ends.close()
+
+
+@pytest.fixture
+def datagram_ends(stack: None) -> Iterator[Ends]:
+    ends = Ends(SOCK_DGRAM)
+    yield ends
+    ends.close()
