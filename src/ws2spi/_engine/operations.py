@@ -100,10 +100,14 @@ class Event:
 
     def _resume(self) -> None:
         # Those that come meanwhile wait for the next time. One by one: an interrupt must not take the rest along.
-        for _ in range(len(self._waiters)):
-            task = self._waiters.popleft()
-            if task.want is self._want:
-                task.connection.step(task)
+        try:
+            for _ in range(len(self._waiters)):
+                task = self._waiters.popleft()
+                if task.want is self._want:
+                    task.connection.step(task)
+        except BaseException:
+            self._connection.mailbox.steps.append((self._resume, ()))
+            raise
 
     def __repr__(self) -> str:
         return f"<Event {'set' if self._is_set else 'unset'} waiters={len(self._waiters)}>"

@@ -12,6 +12,7 @@ Rules:
 """
 
 import ctypes
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,7 @@ class Completion:
 
     __slots__ = (
         "_abandoned",
+        "_claim",
         "_keep",
         "_offer",
         "_operations",
@@ -74,6 +76,7 @@ class Completion:
         self.address_out: AddressOut | None = None
         self.told = False
         self._abandoned = False
+        self._claim = allocate_lock()  # taken once, by whoever ends the operation first
         self._keep = keep
         self._operations = own.operations
         self._offer = True
@@ -119,8 +122,12 @@ class Completion:
 
     def abandon(self, code: int = WSAError.WSA_OPERATION_ABORTED) -> None:
         """The process cleans up: the status block says so, and nobody is told, whatever ends the operation later."""
-        self._end()
-        self._abandoned = True
+        self._abandoned = True  # before the claim: who loses it to us must see why
+        if not self._claim.acquire(False):
+            return  # it has just ended by itself
+        self.told = True
+        self._operations.pop(self, None)
+        self._keep = None
         self.overlapped.store(status_from_wsa(code), 0)
 
     def set_address(self, address: Address) -> None:
@@ -146,7 +153,7 @@ class Completion:
             entry.provider.cancel(entry, None, record)
 
     def _end(self) -> None:
-        if self.told:
+        if not self._claim.acquire(False):
             raise ProviderContractError(repr(self.entry.provider), "an operation ends once")
         self.told = True
         self._operations.pop(self, None)

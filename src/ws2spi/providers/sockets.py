@@ -34,6 +34,9 @@ from ws2spi.providers.transfers import Received, Starting, fill, sent
 Address = tuple[Any, ...]
 
 _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
+# A blocking send goes in copies of at most so many bytes: its client may leave (a time-out, Ctrl-C) before the bytes
+# do, # and then do with its memory what it likes.
+_COPIED = 1 << 18
 _SEND_FLAGS = c.MSG_DONTROUTE | c.MSG_PARTIAL
 _RECV_FLAGS = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
 _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
@@ -334,9 +337,12 @@ class SocketProvider(OptionCalls):
             ended = starting.started(connection.submit_send(data, starting.done, address))
             return None if ended is None else ended[0]
         if state.blocking:
-            if state.send_timeout is not None:
-                data = bytes(data)  # the client may leave before the bytes do
-            return connection.send(data, address, state.send_timeout)
+            if not state.stream or len(data) <= _COPIED:
+                return connection.send(bytes(data), address, state.send_timeout)
+            pieces = memoryview(data)
+            for start in range(0, len(pieces), _COPIED):
+                connection.send(bytes(pieces[start : start + _COPIED]), address, state.send_timeout)
+            return len(pieces)
         return connection.send_nowait(data, address)
 
     def recv(
