@@ -236,8 +236,18 @@ def test_heart_rule_4_two_receives_at_one_boundary_wait_in_line(rig: Rig) -> Non
         async def recv(self, conn: Any, size: int) -> bytes:
             return bytes(await conn.below.recv(size))
 
-    layer = AsksInSend()
-    upper, peer = rig.pair(layer, Pass())
+    class OneAtATime(Layer):
+        inside = most = 0
+
+        async def recv(self, conn: Any, size: int) -> bytes:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            data = await conn.below.recv(size)
+            self.inside -= 1
+            return bytes(data)
+
+    layer, lower = AsksInSend(), OneAtATime()
+    upper, peer = rig.pair(layer, lower)
     receiving = rig.recv(upper, 5)
     sending = rig.send(upper, b"?")
     assert rig.recv(peer, 1).result() == b"?"
@@ -247,6 +257,7 @@ def test_heart_rule_4_two_receives_at_one_boundary_wait_in_line(rig: Rig) -> Non
     rig.send(peer, b"answer").result()
     assert sending.result() == 1
     assert layer.answer == b"answer"
+    assert lower.most == 1
 
 
 def test_heart_rule_4_shutdown_takes_the_send_turn(rig: Rig) -> None:

@@ -298,6 +298,27 @@ def test_a_send_from_a_handler_while_its_thread_blocks_in_a_send(real: RealRig, 
     assert got.endswith(plain(stack, b"nested"))
 
 
+@stacks
+def test_a_receive_from_a_handler_while_its_thread_blocks_in_a_send(
+    real: RealRig, handler: Handler, stack: str
+) -> None:
+    """The peer answers only when it has all of what the outer call sends: the engine must go on with that."""
+    upper, peer = real.pair(*STACKS[stack], capacity=4096)
+    handler.act = lambda: upper.recv(100)
+
+    def serve() -> None:
+        handler.send()
+        left = on_the_wire(stack, len(BIG))
+        while left:
+            left -= len(peer.recv(left))
+        peer.send(plain(stack, b"answer"))
+
+    helper = when_parked(serve)
+    assert upper.send(BIG) == len(BIG)
+    helper.result()
+    assert handler.outcomes == [b"answer"]
+
+
 # -- APCs --------------------------------------------------------------------------------------------------------------
 
 
