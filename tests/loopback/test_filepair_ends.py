@@ -314,6 +314,23 @@ def test_a_moved_datagram_that_is_too_long(datagram_ends: Ends) -> None:
     assert received(datagram_ends.handle, 9) == b"678"
 
 
+def test_a_datagram_that_found_nobody(datagram_ends: Ends, swept: Callable[[], None]) -> None:
+    """I7 also when a receive for foreign readers was told of it; and it is no end"""
+    address = datagram_ends.peer.getsockname()
+    datagram_ends.peer.close()
+    assert os.write(datagram_ends.handle, b"into the void") == 13
+    swept()
+    assert received(datagram_ends.handle) == WSAError.WSAECONNRESET
+    with socket.socket(AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(address)
+        assert os.write(datagram_ends.handle, b"again") == 5
+        peer.settimeout(LONG)
+        data, sender = peer.recvfrom(9)
+        assert data == b"again"
+        peer.sendto(b"back", sender)
+        assert os.read(datagram_ends.handle, 9) == b"back"
+
+
 def test_a_foreign_close_of_a_datagram_handle(datagram_ends: Ends) -> None:
     os.close(datagram_ends.handle)
     until(lambda: datagram_ends.handle not in sockets.entries)

@@ -262,12 +262,14 @@ class Connection(Receiving, Sending):
         Receives and sends that are not yet done end now: overlapped ones with WSA_OPERATION_ABORTED, blocked ones with
         WSAEINTR. `done(request)` is called when the descriptor is closed. Any thread or handler, any number of times.
         """
+        lingering.begin(self)  # not first in the mailbox: who is inside may get to it only after the process looked
         self.mailbox.post(self._close, done)
 
     def _close(self, done: Done | None) -> None:
         if done is not None:
             self._closed_callbacks.append(done)
         if self.closed:
+            lingering.end(self)
             self._tell_closed()
             return
         if self.closing:
@@ -281,8 +283,6 @@ class Connection(Receiving, Sending):
                 self._cancel(task)
         if not self._sends:
             self._last_words()
-        if not self.closed:
-            lingering.begin(self)
 
     def has_accepted(self) -> bool:
         """Whether bytes that count as sent are still on their way through the layers. A hint."""

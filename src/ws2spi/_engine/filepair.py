@@ -83,6 +83,7 @@ class FilePair:
         "_gone",
         "_hidden",
         "_holder",
+        "_late",
         "_leaving",
         "_lock",
         "_moved",
@@ -92,6 +93,7 @@ class FilePair:
         "_pushing",
         "_resetting",
         "_serving",
+        "_told",
         "_waiting",
         "_watched",
         "_watching",
@@ -131,9 +133,13 @@ class FilePair:
         self._moved: deque[tuple[int, Any]] = deque()  # (length, sender) of datagrams that may wait in the pair
         self._serving = False  # foreign code took the last buffer: the next one goes without waiting for the sweep
         self._asked = engine.now()
+        self._late: WinsockError | None = (
+            None  # met by a receive for foreign readers, to be told to a straight one
+        )
         self._waiting: list[threads.Thread] = []
         self._watched = -1
         self._gone = False
+        self._told = False  # what lies behind knows that the last copy is gone
         self._leaving = allocate_lock()  # taken once, by who notices first that the last copy is gone
         self._watching = allocate_lock()  # rule 5; kept by who closes the hidden end
         self._over = False  # the hidden end is to be closed
@@ -158,12 +164,11 @@ class FilePair:
             self._discard()
             return True
         if shown_events(self._hidden, select.POLLIN) & select.POLLHUP:
+            lingering.begin(self)  # what was written before the end may be on its way
             self._push()
             self._hung_up()
-            if not self._gone:
-                lingering.begin(self)  # what was written before the end is on its way
-                if self._gone:  # it arrived in between
-                    lingering.end(self)
+            if self._told:  # else whoever noticed the end first, or sends the last piece, ends it
+                lingering.end(self)
             return True
         return False
 
@@ -175,11 +180,12 @@ class FilePair:
         if self._pushing or not self._leaving.acquire(False):
             return  # what was written before the end goes first
         self._gone = True
-        lingering.end(self)
         on_gone, self.on_gone = self.on_gone, None
         self._discard()
         if on_gone is not None:
             on_gone()
+        self._told = True
+        lingering.end(self)  # what lies behind lingers by itself now
 
     def _discard(self) -> None:
         """Close the hidden end. Who finds it taken leaves it to whoever is there."""
@@ -311,12 +317,18 @@ class FilePair:
     # -- foreign reads ---------------------------------------------------------------------------------------------
 
     def before_recv(self) -> None:
-        """To be called by every straight receive before it is queued: foreign reading is over, for now."""
+        """To be called by every straight receive before it is queued: foreign reading is over, for now.
+
+        Raises WinsockError: what a datagram receive for foreign readers was told, who cannot be told of it.
+        """
         self._asked = self._engine.now()
         self._serving = False
         if self._pull is not None:
             self._stop_pull()
         sweeper_of(self._engine).asked(self)
+        late, self._late = self._late, None
+        if late is not None:
+            raise late
 
     def waiting(self) -> int:
         """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
@@ -429,7 +441,10 @@ class FilePair:
             except OSError:
                 pass  # nobody is left to read it
         elif error.code not in (WSAError.WSA_OPERATION_ABORTED, WSAError.WSAEINTR, WSAError.WSAENOTCONN):
-            self.reset()
+            if self.stream:
+                self.reset()
+            else:
+                self._late = error  # of one datagram, and no end
         self._pull = None
         for thread in tuple(self._waiting):
             thread.wake()
