@@ -133,9 +133,7 @@ class FilePair:
         self._moved: deque[tuple[int, Any]] = deque()  # (length, sender) of datagrams that may wait in the pair
         self._serving = False  # foreign code took the last buffer: the next one goes without waiting for the sweep
         self._asked = engine.now()
-        self._late: WinsockError | None = (
-            None  # met by a receive for foreign readers, to be told to a straight one
-        )
+        self._late: WinsockError | None = None  # met by a receive for foreign readers, to be told to a straight one
         self._waiting: list[threads.Thread] = []
         self._watched = -1
         self._gone = False
