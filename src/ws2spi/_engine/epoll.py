@@ -205,10 +205,12 @@ class Engine:
         assert connection is not None
         began = self.now()
         self._guarded(connection.mailbox.post, connection.ready, transport, events)
-        if self.now() - began > HOG:
-            self._name_hog(connection, self.now() - began)
+        self.name_hog(connection, self.now() - began)
 
-    def _name_hog(self, connection: Any, seconds: float) -> None:
+    def name_hog(self, connection: Any, seconds: float) -> None:
+        """A step of the layers of `connection` took so long: say so, once for each stack, if that was too long."""
+        if seconds <= HOG:
+            return
         names = connection.plan.names
         if names and names not in self._hogs:
             self._hogs.add(names)
@@ -240,10 +242,9 @@ class Engine:
             heapq.heappop(timers)
             began = self.now()
             self._guarded(timer.call, *timer.arguments)
-            if self.now() - began > HOG:
-                for argument in timer.arguments:
-                    if isinstance(argument, Task):  # a layer's sleep was over
-                        self._name_hog(argument.connection, self.now() - began)
+            for argument in timer.arguments:
+                if isinstance(argument, Task):  # a layer's sleep was over
+                    self.name_hog(argument.connection, self.now() - began)
         return None
 
     def _guarded(self, call: Callable[..., object], *arguments: Any) -> None:

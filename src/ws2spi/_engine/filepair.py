@@ -22,6 +22,9 @@ reset
 Rule 4, identity: a handle is (number, inode). Nothing is read from or closed under a number whose inode differs.
 Rule 5, the hidden end's own number: it may be a stranger's from the moment it is closed, so watching it anew and
         closing it exclude each other, and an event of the engine's is only a hint that it had news.
+
+Why one file: writes, reads and ends of a handle share its lock, its identity and its hidden end; whoever changes one
+rule must have the others before them.
 """
 
 import _socket

@@ -4,6 +4,7 @@ A layer must not block, and a terminal or a full pipe does. So a line goes into 
 writes, and what does not fit is dropped and counted; the count is the last line.
 """
 
+import errno
 import itertools
 import os
 import queue
@@ -315,6 +316,9 @@ def _write_out(lines: "queue.SimpleQueue[str | None]", fd: int) -> None:
             return
 
 
+_failing: set[int] = set()  # descriptors whose failure was told
+
+
 def _write(fd: int, text: str) -> None:
     """All of `text`. A reader that has gone (a closed terminal, a broken pipe) must not end the program."""
     data = text.encode(errors="backslashreplace")
@@ -325,5 +329,10 @@ def _write(fd: int, text: str) -> None:
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             poll.poll()
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EPIPE and fd not in _failing:  # a full disk; a reader that has gone knows it
+                _failing.add(fd)
+                from ws2spi._engine import reports  # rare
+
+                reports.report(f"layer 'log' cannot write: {error.strerror}; lines are lost")
             return

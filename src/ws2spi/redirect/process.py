@@ -180,7 +180,11 @@ def find_socket(inode: int, first: int) -> tuple[int, int] | None:
 def _processes(first: int) -> Iterator[int]:
     yield first
     ours = os.getpid()
-    for name in os.listdir("/proc"):
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return  # no descriptor left for it; who asks gets "not found"
+    for name in names:
         if name.isdecimal() and int(name) not in (first, ours):
             yield int(name)
 

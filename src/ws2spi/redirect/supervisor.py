@@ -207,12 +207,14 @@ class Supervisor:
         return True
 
     def _look_for_abandoned(self) -> None:
-        for attempt in list(self._desk.attempts.values()):
-            if attempt.abandoned():
-                attempt.give_up()
-        self._looking = bool(self._desk.attempts)
-        if self._looking:
-            self._engine.call_later(_ABANDONED_PERIOD, self._look_for_abandoned)
+        try:
+            for attempt in list(self._desk.attempts.values()):
+                if attempt.abandoned():
+                    attempt.give_up()
+        finally:
+            self._looking = bool(self._desk.attempts)
+            if self._looking:
+                self._engine.call_later(_ABANDONED_PERIOD, self._look_for_abandoned)
 
     def _pass_other(self, call: Call, sock: socket.socket) -> None:
         """Datagrams, AF_UNIX and the like pass; -v names them."""
