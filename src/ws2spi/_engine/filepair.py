@@ -41,7 +41,7 @@ from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import lingering
-from ws2spi._engine.descriptors import inode_of, number_of, shown_events
+from ws2spi._engine.descriptors import inode_of, number_of, shown_events, write_now
 from ws2spi._engine.epoll import Engine
 from ws2spi._engine.sweeper import SWEEP, sweeper_of
 from ws2spi._executive import threads
@@ -196,20 +196,9 @@ class FilePair:
         if self.behind is not None:
             sweeper_of(self._engine).remove(self, self._watched)
             self._engine.unwatch(self._hidden.fileno())
-        if self._resetting:
-            self._leave_unread()
+        if self._resetting and self.is_mine(self.number):
+            write_now(self.number, b"\0")  # left unread, it turns the close into a reset
         self._hidden.close()
-
-    def _leave_unread(self) -> None:
-        """Write one byte into the client's end: unread, it turns the close of the hidden end into a reset."""
-        if self.is_mine(self.number):
-            client = socket.socket(fileno=self.number)
-            try:
-                client.send(b"\0", _SEND)
-            except OSError:
-                pass  # full: then something is unread anyway
-            finally:
-                client.detach()
 
     def _watch_for_room(self) -> None:
         """Tell `_drained` when foreign code has taken something."""
