@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from resource import RUSAGE_THREAD, getrusage
 from typing import Any
 
 from ws2spi._engine import blocking, reports
@@ -58,6 +59,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: threads.Thread | None = None  # the executive's object of the thread that runs the loop
         self._stopping = False
+        self._usage = getrusage(RUSAGE_THREAD)  # of the loop's thread, when it last came back from sleep
         self._hogs: set[tuple[str, ...]] = set()  # stacks whose step was named
 
     now = staticmethod(time.monotonic)
@@ -184,7 +186,9 @@ class Engine:
                 pause = self._run_timers()
                 if self._calls or loop.pending or self._stopping:
                     pause = 0
-                for descriptor, events in self._epoll.poll(pause):
+                ready = self._epoll.poll(pause)
+                self._usage = getrusage(RUSAGE_THREAD)
+                for descriptor, events in ready:
                     if descriptor == loop_descriptor:
                         loop.swallow()
                         continue
@@ -211,6 +215,10 @@ class Engine:
         """A step of the layers of `connection` took so long: say so, once for each stack, if that was too long."""
         if seconds <= HOG:
             return
+        usage, before = getrusage(RUSAGE_THREAD), self._usage
+        worked = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
+        if worked < HOG / 2 and usage.ru_nvcsw == before.ru_nvcsw:
+            return  # it neither computed nor slept: the machine gave its processor to somebody else
         names = connection.plan.names
         if names and names not in self._hogs:
             self._hogs.add(names)

@@ -8,7 +8,7 @@ the way through the pair.
 
 Rule 1, writes: what foreign code writes is moved into a send, one piece at a time. A straight send first moves what
 waits
-        in the hidden end, under a lock that the mover holds from taking bytes until they are queued; else it overtakes.
+        in the hidden end; one mover at a time is between taking bytes and queuing them; else it overtakes.
 Rule 2, reads: the kernel does not say that a reader is blocked. Every SWEEP seconds handles are looked at that have
 data
         behind them and for which no straight receive was made in that time; one buffer is moved into the pair. If
@@ -34,6 +34,7 @@ import select
 import socket
 import sys
 import termios
+import time
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
@@ -85,11 +86,11 @@ class FilePair:
         "_enqueue",
         "_gone",
         "_hidden",
-        "_holder",
         "_late",
         "_leaving",
-        "_lock",
+        "_missed",
         "_moved",
+        "_mover",
         "_over",
         "_pull",
         "_pulled",
@@ -126,8 +127,8 @@ class FilePair:
         self._engine = engine
         self.behind: Behind | None = None
         self._enqueue: Callable[..., Any] | None = None
-        self._lock = allocate_lock()  # rule 1
-        self._holder = 0
+        self._mover: dict[int, int] = {}  # rule 1: who is between taking bytes and queuing them, as `Mailbox.occupant`
+        self._missed = False  # somebody came meanwhile, and left the rest to the mover
         self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
         self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
         self._ended = False  # foreign code has shut down its writing side
@@ -178,6 +179,10 @@ class FilePair:
         return number == self.number and inode_of(number) == self.inode
 
     def _hung_up(self) -> None:
+        if self._mover:
+            self._missed = True
+            if self._mover:
+                return  # it has bytes in its hands, and looks for the end afterwards
         if self._pushing or not self._leaving.acquire(False):
             return  # what was written before the end goes first
         self._gone = True
@@ -217,7 +222,7 @@ class FilePair:
             waiting = fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)
         except (OSError, ValueError):
             return
-        if waiting != _NOTHING or self._lock.locked():
+        if waiting != _NOTHING or self._mover:
             if self.nonblocking and self._pushing:
                 # It would have to wait behind what is on its way; moving more would only fill our memory.
                 raise WinsockError(WSAError.WSAEWOULDBLOCK, "foreign writes go first")
@@ -249,36 +254,49 @@ class FilePair:
         behind = self.behind
         if behind is None:
             return
-        if self._holder == get_ident():
-            raise WinsockError(WSAError.WSAEINPROGRESS, "interrupted between taking bytes and queuing them")
-        mailbox = None
-        with self._lock:
-            self._holder = get_ident()
-            try:
-                moved = 0
-                while (not self._pushing if amount is None else moved < amount) and not self._over:
-                    try:
-                        data = self._written()
-                    except BlockingIOError:
-                        break
-                    except OSError:
-                        return  # closed with unread bytes: a hang-up follows
-                    if data is None:
-                        self._end_writes(behind)
-                        break
-                    moved += len(data) or 1
-                    self._pushing.append(len(data))
-                    if self._enqueue is None:
-                        # A provider with a table of its own: its WSPSend runs under the lock, because only its return
-                        # says that the bytes are in order. A call from inside it is refused above.
-                        behind.submit_send(data, self._pushed)
-                    else:
-                        self._enqueue(data, self._pushed)
-                        mailbox = getattr(behind, "mailbox", None)
-            finally:
-                self._holder = 0
+        mailbox, mover = None, self._mover
+        me = get_ident()
+        try:
+            while mover.setdefault(0, me) is not me:
+                self._missed = True
+                if mover.setdefault(0, me) is me:
+                    break
+                if amount is None:
+                    return  # whoever is there looks again afterwards
+                if mover.get(0) == me:
+                    raise WinsockError(WSAError.WSAEINPROGRESS, "interrupted between taking bytes and queuing them")
+                time.sleep(0)  # another thread is between taking bytes and queuing them: let it
+            moved = 0
+            while (not self._pushing if amount is None else moved < amount) and not self._over:
+                try:
+                    data = self._written()
+                except OSError:
+                    break  # nothing there, or closed with unread bytes: then a hang-up follows
+                if data is None:
+                    self._end_writes(behind)
+                    break
+                moved += len(data) or 1
+                self._pushing.append(len(data))
+                if self._enqueue is None:
+                    # A provider with a table of its own: its WSPSend runs here, because only its return says that the
+                    # bytes are in order. A straight send from inside it is refused above.
+                    behind.submit_send(data, self._pushed)
+                else:
+                    self._enqueue(data, self._pushed)
+                    mailbox = getattr(behind, "mailbox", None)
+        finally:
+            try:  # without a call, see Mailbox
+                if mover[0] is me:
+                    del mover[0]
+            except KeyError:
+                pass
         if mailbox is not None:
             mailbox.drain()
+        if self._missed and not mover:
+            self._missed = False
+            self._push()
+            if shown_events(self._hidden, 0) & select.POLLHUP:
+                self._hung_up()
 
     def _written(self) -> bytes | None:
         """The next piece that foreign code wrote; None at the end."""
@@ -292,7 +310,7 @@ class FilePair:
         if request.error is not None:
             self.reset()
             return
-        if self._holder == get_ident():
+        if self._mover.get(0) == get_ident():
             return  # a provider's WSPSend has announced its end at once: the mover is still there and goes on
         self._push()
         if self._hidden.fileno() >= 0 and shown_events(self._hidden, 0) & select.POLLHUP:
