@@ -168,21 +168,32 @@ class Attempt:
 
     def _leave_it_running(self, first: Held) -> None:
         """The program does not wait, and the layers are not through: EINPROGRESS, and its socket must look like it."""
-        transport = self._transport
-        if isinstance(transport, BorrowedTransport) and transport.answer is None:
-            refusal = self._hold(transport.sock)
-            if refusal:
-                self.give_up()
-                self._desk.answer(first.id, first.tid, self._cookie, refusal)
-                return
-            transport.replace(self._lower(transport.sock))
+        refusal = self._look_connecting()
+        if refusal:
+            self.give_up()
+            self._desk.answer(first.id, first.tid, self._cookie, refusal)
+            return
         self._drop_sock()  # a duplicate of ours would keep alive what the program closes
         self._desk.answer(first.id, first.tid, self._cookie, errno.EINPROGRESS)
+
+    def _look_connecting(self) -> int:
+        """The program does not wait any more: its own socket must be in SYN_SENT. Returns 0 or the kernel's refusal.
+
+        If the layers have not reached it yet, they get another one to connect, and this one is held.
+        """
+        transport = self._transport
+        if not isinstance(transport, BorrowedTransport) or not transport.borrowed or transport.answer is not None:
+            return 0
+        refusal = self._hold(transport.sock)
+        if not refusal:
+            transport.replace(self._lower(transport.sock))
+        return refusal
 
     def _leave(self, held: Held, error: int) -> None:
         """A call that waited must be answered before the outcome."""
         self._calls.remove(held)
         if not self._calls:
+            self._look_connecting()
             self._drop_sock()
         self._desk.answer(held.id, held.tid, self._cookie, error)
 
