@@ -110,9 +110,7 @@ class Attempt:
             self._calls.append(first)
         self._connection = connection = stack.connection(desk.engine, transport, origin=self._origin)
         self._submitting = True
-        began = desk.engine.now()
         connection.submit_connect(self._peer, self._connected)
-        desk.engine.name_hog(connection, desk.engine.now() - began)
         self._submitting = False
         if desk.verbose:
             self._say_begun()
