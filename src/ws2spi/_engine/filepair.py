@@ -1,29 +1,23 @@
 """A descriptor that anybody may read and write, in front of something that is no descriptor.
 
 The client's end of a socket pair is the handle; the hidden end is ours, one more client of what lies behind (`Behind`:
-a
-connection, or a provider's table). Whoever uses WSA calls goes straight to it; whoever uses the handle as a file pays
-for
-the way through the pair.
+a connection, or a provider's table). Whoever uses WSA calls goes straight to it; whoever uses the handle as a file pays
+for the way through the pair.
 
 Rule 1, writes: what foreign code writes is moved into a send, one piece at a time. A straight send first moves what
-waits
-        in the hidden end; one mover at a time is between taking bytes and queuing them; else it overtakes.
+        waits in the hidden end; one mover at a time is between taking bytes and queuing them; else it overtakes.
 Rule 2, reads: the kernel does not say that a reader is blocked. Every SWEEP seconds handles are looked at that have
-data
-        behind them and for which no straight receive was made in that time; one buffer is moved into the pair. If
-        foreign
-        code takes it, the next one follows at once; a straight receive puts an end to that, and drains the pair first.
+        data behind them and for which no straight receive was made in that time; one buffer is moved into the pair. If
+        foreign code takes it, the next one follows at once; a straight receive puts an end to that, and drains the pair
+        first.
 Rule 3, ends: the end of the stream is a shutdown of the hidden end, never a close: a forked child may hold a copy. A
-reset
-        is one byte left unread in the hidden end when it closes. A hang-up of the hidden end means that the last copy
-        of
-        the handle is gone; only then is what lies behind told (`on_gone`).
+        reset is one byte left unread in the hidden end when it closes. A hang-up of the hidden end means that the last
+        copy of the handle is gone; only then is what lies behind told (`on_gone`).
 Rule 4, identity: a handle is (number, inode). Nothing is read from or closed under a number whose inode differs.
 Rule 5, the hidden end's own number: it may be a stranger's from the moment it is closed, so watching it anew and
         closing it exclude each other, and an event of the engine's is only a hint that it had news.
 
-Why one file: writes, reads and ends of a handle share its lock, its identity and its hidden end; whoever changes one
+Why one file: writes, reads and ends of a handle share its mover, its identity and its hidden end; whoever changes one
 rule must have the others before them.
 """
 

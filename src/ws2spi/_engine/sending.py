@@ -89,8 +89,8 @@ class Sending(Driving):
     def enqueue_send(self, data: Any, done: Done | None = None) -> Request:
         """Accept `data` for sending: a close delivers it, and no client can withdraw it.
 
-        The step is left in the mailbox, and the caller must call `mailbox.drain()` afterwards: for a mover that holds a
-        lock from taking bytes until they are queued, under which no layer may run.
+        The step is left in the mailbox, and the caller must call `mailbox.drain()` afterwards: for a mover, of whom
+        there is one at a time between taking bytes and queuing them, where no layer may run.
         """
         request = Request(None, done)
         self.mailbox.steps.append((self._queue_accepted, (data, request)))
