@@ -1,0 +1,125 @@
+"""The life of a socket, from WSPSocket to WSPCloseSocket, and WSPCleanup."""
+
+from typing import Any
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import deref
+from ws2spi._abi.types import WSABUF, WSAPROTOCOL_INFOW
+from ws2spi._runtime import protocol_info
+from ws2spi._runtime.arguments import address_out, read_address
+from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._runtime.process import runtime
+from ws2spi._runtime.serve.answering import Family, handle, integer
+from ws2spi._runtime.sockets import SocketEntry, sockets
+
+
+class Life(Family):
+    """Making, connecting, accepting and ending sockets."""
+
+    @handle
+    def WSPSocket(self, af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, dwFlags: int) -> int:
+        info = _catalog_entry(lpProtocolInfo)
+        handle = self.provider.socket(
+            _given(af, info.address_family),
+            _given(type, info.socket_type),
+            _given(protocol, info.protocol),
+            info,
+            dwFlags,
+        )
+        self._opened(handle, bool(dwFlags & c.WSA_FLAG_OVERLAPPED))
+        return handle
+
+    def _opened(self, handle: int, overlapped: bool) -> SocketEntry | None:
+        entry = sockets.entries.get(handle)
+        if entry is not None:
+            entry.overlapped = overlapped
+        return entry
+
+    @handle
+    def WSPAccept(self, s: int, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: Any) -> int:
+        entry = self.entry(s)
+        if lpfnCondition:
+            raise WinsockError(WSAError.WSAEOPNOTSUPP, "condition functions")
+        out = address_out(entry, addr, addrlen)
+        handle, peer = self.provider.accept(entry)
+        self._opened(handle, entry.overlapped)
+        if out is not None:
+            out(peer)
+        return handle
+
+    @integer
+    def WSPBind(self, s: int, name: Any, namelen: int) -> int:
+        entry = self.entry(s)
+        self.provider.bind(entry, read_address(entry, name, namelen, WSAError.WSAEFAULT))
+        return 0
+
+    @integer
+    def WSPListen(self, s: int, backlog: int) -> int:
+        self.provider.listen(self.entry(s), backlog)
+        return 0
+
+    @integer
+    def WSPConnect(
+        self, s: int, name: Any, namelen: int, lpCallerData: Any, lpCalleeData: Any, lpSQOS: Any, lpGQOS: Any
+    ) -> int:
+        entry = self.entry(s)
+        address = read_address(entry, name, namelen, WSAError.WSAEAFNOSUPPORT)
+        caller_data = deref(lpCallerData, WSABUF)
+        if caller_data is not None and caller_data.len:
+            raise WinsockError(WSAError.WSAEPROTONOSUPPORT, "caller data")
+        self.provider.connect(entry, address)
+        callee_data = deref(lpCalleeData, WSABUF)
+        if callee_data is not None:
+            callee_data.len = 0
+        return 0
+
+    @integer
+    def WSPShutdown(self, s: int, how: int) -> int:
+        entry = self.entry(s)
+        if how not in (c.SD_RECEIVE, c.SD_SEND, c.SD_BOTH):
+            raise WinsockError(WSAError.WSAEINVAL, f"how = {how}")
+        self.provider.shutdown(entry, how)
+        return 0
+
+    @integer
+    def WSPSendDisconnect(self, s: int, lpOutboundDisconnectData: Any) -> int:
+        entry = self.entry(s)
+        _refuse_disconnect_data(lpOutboundDisconnectData)
+        self.provider.shutdown(entry, c.SD_SEND)
+        return 0
+
+    @integer
+    def WSPRecvDisconnect(self, s: int, lpInboundDisconnectData: Any) -> int:
+        entry = self.entry(s)
+        _refuse_disconnect_data(lpInboundDisconnectData)
+        self.provider.shutdown(entry, c.SD_RECEIVE)
+        return 0
+
+    @integer
+    def WSPCloseSocket(self, s: int) -> int:
+        self.provider.close(self.entry(s))
+        return 0
+
+    @integer
+    def WSPCleanup(self) -> int:
+        # The runtime counts its own start of this provider; a layer's start holds nothing that must be freed early.
+        return 0
+
+
+def _given(argument: int, of_entry: int) -> int:
+    """Return what a 0 or FROM_PROTOCOL_INFO stands for."""
+    return of_entry if argument in (0, c.FROM_PROTOCOL_INFO, 0xFFFFFFFF) else argument
+
+
+def _catalog_entry(lpProtocolInfo: Any) -> CatalogEntry:
+    source = deref(lpProtocolInfo, WSAPROTOCOL_INFOW)
+    if source is None:
+        raise WinsockError(WSAError.WSAEFAULT, "no protocol info")
+    return runtime.catalog.get(source.dwCatalogEntryId) or protocol_info.read(source)
+
+
+def _refuse_disconnect_data(argument: Any) -> None:
+    data = deref(argument, WSABUF)
+    if data is not None and data.len:
+        raise WinsockError(WSAError.WSAENOPROTOOPT, "disconnect data")

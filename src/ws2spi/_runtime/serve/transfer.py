@@ -1,0 +1,248 @@
+"""Moving data, control codes, and the results of what overlapped.
+
+A refused start leaves the OVERLAPPED as `begin` made it: in progress for ever, with its event reset, and nobody is
+told.
+"""
+
+from typing import Any
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import load_dword, read_bytes, store_int, write_bytes
+from ws2spi._runtime.arguments import address_out, read_address, read_buffers
+from ws2spi._runtime.completion import Completion, begin, is_null, overlapped_of
+from ws2spi._runtime.serve.answering import Family, boolean
+
+_PENDING = int(WSAError.WSA_IO_PENDING)
+
+
+class Transfer(Family):
+    """WSPSend, WSPSendTo, WSPRecv, WSPRecvFrom, WSPIoctl and WSPGetOverlappedResult."""
+
+    def WSPSend(
+        self,
+        s: int,
+        lpBuffers: Any,
+        dwBufferCount: int,
+        lpNumberOfBytesSent: Any,
+        dwFlags: int,
+        lpOverlapped: Any,
+        lpCompletionRoutine: Any,
+        lpThreadId: Any,
+        lpErrno: Any,
+    ) -> int:
+        completion = None
+        try:
+            entry = self.entry(s)
+            buffers = read_buffers(lpBuffers, dwBufferCount)
+            if is_null(lpOverlapped):
+                _need(lpNumberOfBytesSent)
+                sent = self.provider.send(entry, buffers, dwFlags, None)
+            else:
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
+                sent = self.provider.send(entry, buffers, dwFlags, completion.offered)
+                if sent is None:
+                    return _pending(lpErrno)
+                completion.finished(sent)
+        except WinsockError as error:
+            return _refused(lpErrno, error, completion)
+        if lpNumberOfBytesSent is not None:
+            store_int(lpNumberOfBytesSent, sent)  # type: ignore[arg-type]
+        return 0
+
+    def WSPSendTo(
+        self,
+        s: int,
+        lpBuffers: Any,
+        dwBufferCount: int,
+        lpNumberOfBytesSent: Any,
+        dwFlags: int,
+        lpTo: Any,
+        iTolen: int,
+        lpOverlapped: Any,
+        lpCompletionRoutine: Any,
+        lpThreadId: Any,
+        lpErrno: Any,
+    ) -> int:
+        if is_null(lpTo):
+            # Without an address it is a send: on a connected socket it works, on another one WSPSend knows the code.
+            return self.WSPSend(
+                s,
+                lpBuffers,
+                dwBufferCount,
+                lpNumberOfBytesSent,
+                dwFlags,
+                lpOverlapped,
+                lpCompletionRoutine,
+                lpThreadId,
+                lpErrno,
+            )
+        completion = None
+        try:
+            entry = self.entry(s)
+            buffers = read_buffers(lpBuffers, dwBufferCount)
+            address = read_address(entry, lpTo, iTolen, WSAError.WSAEAFNOSUPPORT)
+            if is_null(lpOverlapped):
+                _need(lpNumberOfBytesSent)
+                sent = self.provider.send_to(entry, buffers, dwFlags, address, None)
+            else:
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
+                sent = self.provider.send_to(entry, buffers, dwFlags, address, completion.offered)
+                if sent is None:
+                    return _pending(lpErrno)
+                completion.finished(sent)
+        except WinsockError as error:
+            return _refused(lpErrno, error, completion)
+        if lpNumberOfBytesSent is not None:
+            store_int(lpNumberOfBytesSent, sent)  # type: ignore[arg-type]
+        return 0
+
+    def WSPRecv(
+        self,
+        s: int,
+        lpBuffers: Any,
+        dwBufferCount: int,
+        lpNumberOfBytesRecvd: Any,
+        lpFlags: Any,
+        lpOverlapped: Any,
+        lpCompletionRoutine: Any,
+        lpThreadId: Any,
+        lpErrno: Any,
+    ) -> int:
+        completion = None
+        try:
+            entry = self.entry(s)
+            buffers, flags = _receive_arguments(lpBuffers, dwBufferCount, lpFlags)
+            if is_null(lpOverlapped):
+                _need(lpNumberOfBytesRecvd)
+                result = self.provider.recv(entry, buffers, flags, None)
+            else:
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
+                result = self.provider.recv(entry, buffers, flags, completion.offered)
+                if result is None:
+                    return _pending(lpErrno)
+                completion.finished(result[0], result[1])
+        except WinsockError as error:
+            return _refused(lpErrno, error, completion)
+        received, flags = result  # type: ignore[misc]
+        if lpNumberOfBytesRecvd is not None:
+            store_int(lpNumberOfBytesRecvd, received)
+        store_int(lpFlags, flags)
+        return 0
+
+    def WSPRecvFrom(
+        self,
+        s: int,
+        lpBuffers: Any,
+        dwBufferCount: int,
+        lpNumberOfBytesRecvd: Any,
+        lpFlags: Any,
+        lpFrom: Any,
+        lpFromlen: Any,
+        lpOverlapped: Any,
+        lpCompletionRoutine: Any,
+        lpThreadId: Any,
+        lpErrno: Any,
+    ) -> int:
+        completion = None
+        try:
+            entry = self.entry(s)
+            buffers, flags = _receive_arguments(lpBuffers, dwBufferCount, lpFlags)
+            out = address_out(entry, lpFrom, lpFromlen)
+            if is_null(lpOverlapped):
+                _need(lpNumberOfBytesRecvd)
+                result = self.provider.recv_from(entry, buffers, flags, None)
+            else:
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
+                completion.address_out = out
+                result = self.provider.recv_from(entry, buffers, flags, completion.offered)
+                if result is None:
+                    return _pending(lpErrno)
+                if result[2] is not None:
+                    completion.set_address(result[2])
+                completion.finished(result[0], result[1])
+        except WinsockError as error:
+            return _refused(lpErrno, error, completion)
+        received, flags, sender = result  # type: ignore[misc]
+        if lpNumberOfBytesRecvd is not None:
+            store_int(lpNumberOfBytesRecvd, received)
+        store_int(lpFlags, flags)
+        if out is not None and sender is not None:
+            out(sender)
+        return 0
+
+    def WSPIoctl(
+        self,
+        s: int,
+        dwIoControlCode: int,
+        lpvInBuffer: Any,
+        cbInBuffer: int,
+        lpvOutBuffer: Any,
+        cbOutBuffer: int,
+        lpcbBytesReturned: Any,
+        lpOverlapped: Any,
+        lpCompletionRoutine: Any,
+        lpThreadId: Any,
+        lpErrno: Any,
+    ) -> int:
+        completion = None
+        try:
+            entry = self.entry(s)
+            if cbInBuffer and is_null(lpvInBuffer):
+                raise WinsockError(WSAError.WSAEFAULT, "no input buffer")
+            data = read_bytes(lpvInBuffer, cbInBuffer)
+            if is_null(lpOverlapped):
+                _need(lpcbBytesReturned)
+                output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, None)
+            else:
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, ())
+                output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, completion.offered)
+            if output is None:
+                return _pending(lpErrno)
+            if len(output) > cbOutBuffer or (output and is_null(lpvOutBuffer)):
+                raise WinsockError(WSAError.WSAEFAULT, f"{cbOutBuffer} bytes for {len(output)}")
+            write_bytes(lpvOutBuffer, output)
+            if completion is not None:
+                completion.finished(len(output))
+        except WinsockError as error:
+            return _refused(lpErrno, error, completion)
+        if lpcbBytesReturned is not None:
+            store_int(lpcbBytesReturned, len(output))
+        return 0
+
+    @boolean
+    def WSPGetOverlappedResult(self, s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any) -> int:
+        entry = self.entry(s)
+        if is_null(lpOverlapped) or is_null(lpcbTransfer):
+            raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED or no place for the number of bytes")
+        transferred, flags = self.provider.get_overlapped_result(entry, overlapped_of(lpOverlapped), bool(fWait))
+        store_int(lpcbTransfer, transferred)
+        if lpdwFlags is not None:
+            store_int(lpdwFlags, flags)
+        return c.TRUE
+
+
+def _need(place: Any) -> None:
+    """Without an OVERLAPPED the client must say where the number of bytes goes."""
+    if is_null(place):
+        raise WinsockError(WSAError.WSAEFAULT, "no place for the number of bytes")
+
+
+def _pending(lpErrno: Any) -> int:
+    store_int(lpErrno, _PENDING)
+    return c.SOCKET_ERROR
+
+
+def _refused(lpErrno: Any, error: WinsockError, completion: Completion | None) -> int:
+    if completion is not None:
+        completion.refused()
+    store_int(lpErrno, error.code)
+    return c.SOCKET_ERROR
+
+
+def _receive_arguments(lpBuffers: Any, count: int, lpFlags: Any) -> tuple[list[memoryview], int]:
+    if not count:
+        raise WinsockError(WSAError.WSAEINVAL, "no buffers")
+    if is_null(lpFlags):
+        raise WinsockError(WSAError.WSAEFAULT, "no flags")
+    return read_buffers(lpBuffers, count), load_dword(lpFlags)
