@@ -31,7 +31,9 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
     engine = connection.engine
     mailbox = connection.mailbox
     deadline = None if timeout is None else engine.now() + timeout
-    posted = -1  # the park that was told already: while its mailbox is taken, polling would only repeat it
+    # The park that was told already: while its mailbox is taken, polling would only repeat it. Of that task only: each
+    # counts its own parks, and a listener's pump is often another one by the next look.
+    posted: tuple[object, int] = (None, -1)
     was = thread.begin_park()
     try:
         if was:  # an APC or a signal handler calls in while its thread waits further up the stack
@@ -43,7 +45,7 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
             descriptor, events, until = -1, 0, deadline
             task = connection.driven_for(request)
             want = task.want if task is not None and task.owner is thread else None
-            if task is not None and task.generation == posted:
+            if task is not None and task is posted[0] and task.generation == posted[1]:
                 want = None
             if want is not None:
                 if want.kind is Kind.READ:
@@ -62,12 +64,12 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
                         mailbox.post(connection.withdraw, request, _TIMED_OUT)
                     else:
                         assert task is not None
-                        posted = task.generation
+                        posted = (task, task.generation)
                         mailbox.post(connection.resume, task, want)
                     continue
             if thread.park(descriptor, events, pause) and want is not None:
                 assert task is not None
-                posted = task.generation
+                posted = (task, task.generation)
                 mailbox.post(connection.resume, task, want)
     except BaseException:
         # Ctrl-C, or an exception out of an APC: the request goes, the operation does not.

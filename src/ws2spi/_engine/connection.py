@@ -19,12 +19,12 @@ from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import blocking, lingering, reports
+from ws2spi._engine.accepting import Accepting
 from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
 from ws2spi._engine.driving import EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
-from ws2spi._engine.receiving import Receiving
 from ws2spi._engine.sending import Sending
 from ws2spi._engine.transport import Address, SocketTransport
 from ws2spi._executive import threads
@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 _STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
 
 
-class Connection(Receiving, Sending):
+class Connection(Accepting, Sending):
     """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Connection(Receiving, Sending):
         self._init_sending(self.path(-1, "send" if stream else "send_to"))
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
         self._controls: list[Task] = []
-        self._incoming: list[Connection] = []  # what the running accept has taken from below
+        self._init_accepting()
         self._failure: str | None = None
         self.closing = False
         self.closed = False
@@ -146,37 +146,6 @@ class Connection(Receiving, Sending):
         """Become a listener: from now on receives give accepted connections."""
         self.perform("listen", backlog)
         self._inside(self._become_listener)
-
-    def _become_listener(self) -> None:
-        if not self._accepting:
-            self._accepting = True
-            self._reconsider()
-            self._produce = self._accept
-            self._inbox = ItemInbox()
-            self.raw_recv = self.transport.direct and self.plan.answers(-1, "accept") is None
-
-    async def _accept(self) -> "Connection":
-        connection: Connection | None = None
-        try:
-            connection = cast("Connection", await self.path(-1, "accept")())
-        finally:
-            incoming, self._incoming = self._incoming, []
-            for other in incoming:
-                if connection is None:
-                    other.abort()  # it failed, or the listener closes
-                elif other is not connection:
-                    other.close()  # a layer did not want it
-        connection.mailbox = Mailbox()  # its own from here on
-        return connection
-
-    async def _accept_below(self) -> "Connection":
-        """Where the layers' `accept` ends: the new socket, under the same stack."""
-        transport = await self.transport.accept()
-        connection = Connection(self.engine, transport, self.plan, origin=self.origin)
-        # Until the layers have accepted it, what they do on the new connection is driven by this one.
-        connection.mailbox = self.mailbox
-        self._incoming.append(connection)
-        return connection
 
     # -- leaving ---------------------------------------------------------------------------------------------------
 
@@ -333,6 +302,7 @@ class Connection(Receiving, Sending):
         self._watchers.clear()
         self._recv_error = self._recv_error or aborted()
         self._reconsider()
+        self._end_handshakes()
         if self._pump is not None:
             if any(task.accepted for task in self._sends):
                 self._give(self._pump, None)  # a layer may need what it brings to deliver them
@@ -406,13 +376,13 @@ class Connection(Receiving, Sending):
 
         Returns the error that everybody sees from now on.
         """
-        if method == "accept" and self._incoming:
-            return self._incoming[-1].layer_failed(name, method, error)  # one client's end is not the listener's
+        if method == "accept" and self.run is not None and self.run.taken:
+            return self.run.taken[-1].layer_failed(name, method, error)  # one client's end is not the listener's
         seen = WinsockError(WSAError.WSAECONNABORTED, f"layer {name!r} failed")
         if self._failure is None:
             self._failure = f"layer {name!r} failed in {method}: {describe(error)}"
             reports.report(f"{self._failure}; connection #{self.number} closed")
-            self.mailbox.steps.append((self._fail, (seen,)))  # run by the drain that follows every step
+            self.mailbox.leave(self._fail, seen)  # run by the drain that follows every step
         return seen
 
     def _fail(self, seen: WinsockError) -> None:
@@ -426,6 +396,7 @@ class Connection(Receiving, Sending):
         except WinsockError:  # no kind of socket that can be disconnected
             self.transport.make_abortive()
             self.transport.end_both()
+        self._end_handshakes()
         pump = self._pump
         if pump is not None:
             self._cancel(pump)

@@ -37,6 +37,10 @@ class Mailbox:
         self.steps.append((step, arguments))
         self.drain()
 
+    def leave(self, step: Callable[..., object], *arguments: Any) -> None:
+        """From inside: run `step(*arguments)` inside, after this step and what was posted before."""
+        self.steps.append((step, arguments))
+
     def later(self, step: Callable[..., object], *arguments: Any) -> None:
         """From inside: run `step(*arguments)` once the mailbox is free."""
         self.announcements.append((step, arguments))
@@ -59,6 +63,41 @@ class Mailbox:
     def held_by_me(self) -> bool:
         """Whether this very thread is inside, further up its stack."""
         return self.occupant.get(0) == get_ident()
+
+
+class Lodging(Mailbox):
+    """Of a connection that lives in another one's mailbox until it has one of its own.
+
+    The two are one mailbox. What is posted here goes on to the new one if it comes to its turn after the move, so that
+    no step of the connection runs in the old mailbox beside those in the new.
+    """
+
+    __slots__ = ("_moved_to",)
+
+    def __init__(self, house: Mailbox) -> None:
+        self.occupant = house.occupant
+        self.steps = house.steps
+        self._announcer = house._announcer
+        self.announcements = house.announcements
+        self._moved_to: Mailbox | None = None
+
+    def post(self, step: Callable[..., object], *arguments: Any) -> None:
+        self.steps.append((self._in_turn, (step, arguments)))
+        self.drain()
+
+    def leave(self, step: Callable[..., object], *arguments: Any) -> None:
+        self.steps.append((self._in_turn, (step, arguments)))
+
+    def move_out(self) -> Mailbox:
+        """From inside: return the mailbox that takes this one's place from now on."""
+        self._moved_to = Mailbox()
+        return self._moved_to
+
+    def _in_turn(self, step: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        if self._moved_to is None:
+            step(*arguments)
+        else:
+            self._moved_to.post(step, *arguments)
 
 
 def _run(queue: "deque[Step]", occupant: dict[int, int]) -> None:

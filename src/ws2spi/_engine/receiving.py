@@ -292,8 +292,10 @@ class Receiving(Driving):
 
     def _pumped(self, task: Task, data: Any, error: WinsockError | None) -> None:
         """The pump has ended."""
-        self._pump, head = None, self._pump_for
-        self._pump_for = None
+        head: Receive | None = None
+        if task is self._pump:
+            self._pump, head = None, self._pump_for
+            self._pump_for = None
         if self.closing:
             if self._accepting and data is not None:
                 self.mailbox.later(data.abort)

@@ -105,7 +105,12 @@ class Layer:
         await conn.below.connect(address)
 
     async def accept(self, conn: "View") -> "View":
-        """The next incoming connection, as this layer sees it: it has a `below` and a `state` of its own."""
+        """The next incoming connection, as this layer sees it: it has a `below` and a `state` of its own.
+
+        A handshake sends and receives on `accepted.below` before it returns `accepted`; others go on meanwhile, so that
+        a peer that stalls holds up nobody. An error ends that connection and is the error of one accept. Asking for
+        another connection closes the one before: it is refused.
+        """
         accepted: View = await conn.below.accept()
         return accepted
 

@@ -312,9 +312,15 @@ class FakeTransport:
         backlog = self._backlog
         if backlog is None:
             raise _error(errno.EINVAL, "accept")
-        while not backlog:
-            yield self.read
-        return backlog.popleft()
+        if self._receiving.taken:
+            yield from self._join(self._receiving)
+        self._receiving.taken = True
+        try:
+            while not backlog:
+                yield self.read
+            return backlog.popleft()
+        finally:
+            self._receiving.leave()
 
     async def bind(self, address: Address) -> None:
         if address in self.engine.listeners:
