@@ -12,6 +12,7 @@ Rule 4: an exception that is not a WinsockError is the layer's bug. The connecti
         called sees WSAECONNABORTED.
 """
 
+import os
 import types
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -325,6 +326,9 @@ class Edge:
         raise ProviderContractError(self._name, f"recv must give bytes, not {type(data).__name__}")
 
     def _blame(self, method: str, error: Exception) -> WinsockError:
+        code = getattr(getattr(type(self._layer), method), "__code__", None)
+        if isinstance(error, TypeError) and code is not None and not code.co_flags & _COROUTINE:
+            error.add_note(f"{method} is not written with 'async def'")
         return self._connection.layer_failed(self._name, method, error)
 
     @property
@@ -332,15 +336,27 @@ class Edge:
         return str(getattr(self._layer, "name", type(self._layer).__name__))
 
 
+_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_NOT_THE_AUTHORS = (_PACKAGE + os.sep, os.path.dirname(os.__file__) + os.sep, "<frozen ")
+_AUTHORS_AFTER_ALL = (
+    os.path.join(_PACKAGE, "layers", ""),
+    os.path.join(os.path.dirname(os.__file__), "site-packages", ""),
+)
+
+
 def describe(error: BaseException) -> str:
-    """An exception on one line, with the place where it was raised."""
-    text = " ".join(str(error).split())
-    where = ""
+    """An exception on one line, with the author's own line that led to it, or else the place where it was raised."""
+    text = "; ".join(" ".join(words.split()) for words in (str(error), *getattr(error, "__notes__", ())) if words)
+    where = own = ""
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        where = f" ({file}:{trace.tb_lineno})"
+        if file.startswith(_AUTHORS_AFTER_ALL) or not file.startswith(_NOT_THE_AUTHORS):
+            own = where
         trace = trace.tb_next
-    if trace is not None:
-        where = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+    where = own or where
     return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
 
 

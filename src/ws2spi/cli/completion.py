@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from ws2spi.layers.registry import shipped
+from ws2spi.cli.console import say
+from ws2spi.layers.registry import shipped_names
 
 _BASH = """\
 # ws2spi completion bash >> ~/.bashrc, or into /etc/bash_completion.d/ws2spi
@@ -55,7 +56,6 @@ def add_parser(subparsers: Any) -> None:
         help="print the completions for a shell",
         description="Print the completions for a shell, for its start-up file.",
         epilog='example:\n  eval "$(ws2spi completion bash)"\n',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", choices=sorted(_SHELLS))
 
@@ -63,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from ws2spi.cli.main import build_parser
 
-    print(_SHELLS[arguments.shell](_words(build_parser()), [info.name for info in shipped()]), end="")
+    say(_SHELLS[arguments.shell](_words(build_parser()), shipped_names()).rstrip("\n"))
     return 0
 
 

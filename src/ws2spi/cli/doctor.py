@@ -1,9 +1,9 @@
 """`ws2spi doctor`: what `ws2spi run` needs of this machine, tried one by one."""
 
 import argparse
-import os
-import sys
 from typing import Any
+
+from ws2spi.cli.console import say
 
 _MARKS = {True: "ok  ", False: "FAIL"}
 _COLOURS = {True: "\x1b[32m", False: "\x1b[31m"}
@@ -13,7 +13,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="say what this machine lacks",
-        description="Try everything that ws2spi run needs of this machine, and say what to do where it fails.",
+        description="Try everything that ws2spi run needs of this machine, and say what to do\nwhere it fails.",
         epilog="exit status: 0 when all is well, 1 when something is missing",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -27,12 +27,16 @@ def main(arguments: argparse.Namespace) -> int:
         import json
 
         fields = ("name", "ok", "detail", "advice")
-        print(json.dumps([{field: getattr(check, field) for field in fields} for check in results], indent=2))
+        say(json.dumps([{field: getattr(check, field) for field in fields} for check in results], indent=2))
     else:
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        from ws2spi.layers.terminal import coloured
+
+        colours = _COLOURS if coloured(1) else {}
         for check in results:
-            mark = f"{_COLOURS[bool(check.ok)]}{_MARKS[bool(check.ok)]}\x1b[0m" if coloured else _MARKS[bool(check.ok)]
-            print(f"{mark}  {check.name}{f': {check.detail}' if check.detail else ''}")
+            mark = _MARKS[bool(check.ok)]
+            if colours:
+                mark = f"{colours[bool(check.ok)]}{mark}\x1b[0m"
+            say(f"{mark}  {check.name}{f': {check.detail}' if check.detail else ''}")
             if not check.ok and check.advice:
-                print(f"      {check.advice}")
+                say(f"      {check.advice}")
     return 0 if all(check.ok for check in results) else 1

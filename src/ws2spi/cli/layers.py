@@ -1,40 +1,44 @@
 """`ws2spi layers`: the layers there are, and the options of one."""
 
 import argparse
-import sys
 from typing import Any
 
-from ws2spi.layers.registry import LayerInfo, LayerSpecError, Option, describe, shipped
+from ws2spi.cli.console import USAGE, complain, say
+from ws2spi.layers.registry import LayerInfo, LayerSpecError, Option, describe, sees_nothing, shipped
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "layers",
         help="list the layers and their options",
-        description="List the layers that ws2spi ships, or tell all of one (NAME, or FILE.py:Class for your own).",
+        description="List the layers that ws2spi ships, or tell all of one.",
         epilog="examples:\n  ws2spi layers\n  ws2spi layers throttle\n  ws2spi layers ./mine.py:Upper --json\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a layer, to see its options in full")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a layer, to see its options in full: NAME, or FILE.py:CLASS for your own",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def main(arguments: argparse.Namespace) -> int:
     try:
-        infos = [describe(arguments.name)] if arguments.name else shipped()
+        infos = shipped() if arguments.name is None else [describe(arguments.name)]
     except LayerSpecError as error:
-        print(f"ws2spi: {error}", file=sys.stderr)
-        return 2
+        complain(str(error))
+        return USAGE
     if arguments.json:
         import json
 
         objects = [_as_object(info) for info in infos]
-        print(json.dumps(objects[0] if arguments.name else objects, indent=2))
-    elif arguments.name:
-        print(_in_full(infos[0]))
+        say(json.dumps(objects if arguments.name is None else objects[0], indent=2))
+    elif arguments.name is not None:
+        say(_in_full(infos[0]))
     else:
-        print("\n\n".join(_in_short(info) for info in infos))
-        print('\nUse: ws2spi run -l NAME[:option=value,...] -- program; "ws2spi layers NAME" tells more.')
+        say("\n\n".join(_in_short(info) for info in infos))
+        say('\nUse: ws2spi run -l NAME[:option=value,...] -- program; "ws2spi layers NAME" tells more.')
     return 0
 
 
@@ -51,12 +55,21 @@ def _in_full(info: LayerInfo) -> str:
         if info.options
         else f"{info.name} has no options."
     )
-    sees = (
-        "control calls only; the bytes stay in the kernel and cost nothing"
-        if info.ifs
-        else "the bytes of its connections"
-    )
-    return "\n\n".join([block for block in blocks if block] + [f"Sees: {sees}."])
+    return "\n\n".join([block for block in blocks if block] + [f"Sees: {_sees(info)}."])
+
+
+def _sees(info: LayerInfo) -> str:
+    nothing = sees_nothing(info.cls)
+    if nothing:
+        return f"nothing of a program: {nothing}"
+    if not info.ifs:
+        return "the bytes of its connections"
+    if info.cls.handshakes:
+        return (
+            "control calls only, and its connect talks to the peer before the program does (handshakes): "
+            "where the program's connect blocks, the bytes stay in the kernel and cost nothing; else they are relayed"
+        )
+    return "control calls only; the bytes stay in the kernel and cost nothing"
 
 
 def _option_in_full(option: Option) -> str:
@@ -88,6 +101,7 @@ def _as_object(info: LayerInfo) -> dict[str, Any]:
         "name": info.name,
         "summary": info.summary,
         "sees_bytes": not info.ifs,
+        "handshakes": info.cls.handshakes,
         "options": [
             {
                 "name": option.name,

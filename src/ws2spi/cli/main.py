@@ -6,15 +6,14 @@ A refusal is one line on stderr that begins with `ws2spi:`. `run` leaves with th
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 import ws2spi
-
-_FAILED = 125  # ours, in `run`, as timeout(1) and env(1) have it
-_USAGE = 2
+from ws2spi.cli.console import USAGE, OutputError, Parser, did_you_mean, say
 
 # {subcommand: (module under ws2spi.cli, one line)}. A module has add_parser(subparsers) and main(arguments) -> exit
 # status.
@@ -36,20 +35,11 @@ examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """Argparse with our way of refusing: one line, and a word where to read on."""
-
-    failure = _USAGE
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(self.failure, f"ws2spi: {message} (see: {self.prog} --help)\n")
-
-
 class _Version(argparse.Action):
     """--version, with the number of the package that runs."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"ws2spi {ws2spi.__version__}")
+        say(f"ws2spi {ws2spi.__version__}")
         parser.exit()
 
 
@@ -59,9 +49,8 @@ def build_parser(only: str | None = None) -> Parser:
         prog="ws2spi",
         description="Layers written in Python between any program and the network.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version and leave")
     subparsers = parser.add_subparsers(
         prog="ws2spi",  # known, so that argparse need not make a formatter (and import shutil) to find it out
         title="subcommands",
@@ -72,32 +61,38 @@ def build_parser(only: str | None = None) -> Parser:
     for name, (module, _) in SUBCOMMANDS.items():
         if only in (None, name):
             import_module(f"ws2spi.cli.{module}").add_parser(subparsers)
-    if only == "run":  # whether argparse refuses in the whole parser or in the subcommand's
-        parser.failure = subparsers.choices["run"].failure = _FAILED
+    parser.subcommands = subparsers.choices
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (sys.argv's by default) and return its exit status."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        try:
+            return _main(sys.argv[1:] if argv is None else list(argv))
+        except BrokenPipeError as error:
+            raise OutputError(error) from None
+    except OutputError as error:
+        return error.leave()
+    except KeyboardInterrupt:
+        # End as a program ends that has never heard of the signal, so that a shell's loop around us ends too.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise
+
+
+def _main(words: list[str]) -> int:
     chosen = words[0] if words and words[0] in SUBCOMMANDS else None
     parser = build_parser(chosen)
-    arguments = parser.parse_args(words)
-    if arguments.subcommand is None:
+    if chosen is None:
+        if words and not words[0].startswith("-"):
+            parser.error(f"there is no subcommand {words[0]!r}{did_you_mean(words[0], SUBCOMMANDS)}")
+        parser.parse_args(words)
         parser.print_help()
-        return _USAGE
-    module = import_module(f"ws2spi.cli.{SUBCOMMANDS[arguments.subcommand][0]}")
-    handler: Callable[[Any], int] = module.main
-    try:
-        status = handler(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        # The reader of our stdout has left (`ws2spi layers | head -1`). What is still in the buffer goes nowhere,
-        # or else the interpreter would complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141  # 128 + SIGPIPE, what the shell would show
+        return USAGE
+    arguments = parser.subcommands[chosen].parse_args(words[1:])
+    handler: Callable[[Any], int] = import_module(f"ws2spi.cli.{SUBCOMMANDS[chosen][0]}").main
+    return handler(arguments)
 
 
 if __name__ == "__main__":

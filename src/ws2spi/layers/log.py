@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ws2spi._abi.errors import WinsockError
 from ws2spi.layers.options import File
+from ws2spi.layers.terminal import coloured
 from ws2spi.providers.layer import Layer
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Log(Layer):
             raise ValueError(f"option 'queue': {queue} is not above zero")
         # Opened now, so that a path that cannot be written is an error before the program starts.
         fd = 2 if file is None else os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        coloured = format == "text" and os.isatty(fd) and not os.environ.get("NO_COLOR")
-        render: Callable[[Entry], str] = _as_json if format == "json" else _as_coloured if coloured else _as_text
+        render: Callable[[Entry], str] = _as_json
+        if format == "text":
+            render = _as_coloured if coloured(fd, forcible=file is None) else _as_text
         self._render = render
         self._writer = Writer(fd, queue, lambda lost: render(Entry("dropped", time.time(), lines=lost)))
         # At the end of the layer or of the process; the writer therefore must not refer to the layer.
@@ -233,15 +235,24 @@ def _parts(entry: Entry) -> tuple[str, str]:
         return stamp, f"log: {fact('lines')} lines were dropped: they came faster than they could be written"
     who = f" {_printable(fact('command', ''))}[{fact('pid')}]" if fact("pid") else ""
     what = f"#{fact('connection')}{who} {entry.event} {fact('peer', '?')}"
-    if fact("error"):
-        what += f" failed: {_printable(str(fact('error')))}"
-    elif entry.event == "close":
+    error, seconds = fact("error"), fact("seconds")
+    if error:
+        after = "" if seconds is None else f" after {_seconds(seconds)}"
+        return stamp, f"{what} failed{after}: {_printable(_words(error, entry.event))}"
+    if entry.event == "close":
         what += f": sent {fact('sent')} B, received {fact('received')} B"
-    if fact("seconds") is not None:
-        what += f" {'after' if fact('error') else 'in'} {_seconds(fact('seconds'))}"
-    if entry.event == "connect" and not fact("error") and fact("local"):
+    if seconds is not None:
+        what += f" in {_seconds(seconds)}"
+    if entry.event == "connect" and fact("local"):
         what += f" from {fact('local')}"
     return stamp, what
+
+
+def _words(error: WinsockError, event: str) -> str:
+    """`Connection refused (WSAECONNREFUSED)`: what happened, and its name."""
+    said = error.detail.removeprefix(f"{event}: ") or (os.strerror(error.errno) if error.errno else "")
+    name = getattr(error.code, "name", str(int(error.code)))
+    return f"{said} ({name})" if said else name
 
 
 def _seconds(seconds: float) -> str:

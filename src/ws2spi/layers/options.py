@@ -96,6 +96,8 @@ class Size(int):
 
     def __new__(cls, value: str | int) -> "Size":
         size = cls._parse(value) if isinstance(value, str) else int(value)
+        if size != value and not isinstance(value, str):  # half a byte, from a stack file
+            raise ValueError(f"{value!r} is not {cls.allowed}")
         if size < 0:
             raise ValueError(f"{value!r} is below zero: allowed is {cls.allowed}")
         return super().__new__(cls, size)

@@ -6,11 +6,13 @@ for: `ws2spi run` passes through this module before the program starts.
 """
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_origin
 
+from ws2spi._engine.boundary import METHODS
 from ws2spi.layers.options import Duration, File, Rate, Size
 from ws2spi.providers.layer import Layer
 
@@ -20,6 +22,9 @@ _SHIPPED = {
     "log": ("log", "Log"),
     "throttle": ("throttle", "Throttle"),
 }
+
+# key, key=value or key="a value, with commas", up to a comma or the end.
+_PAIR = re.compile(r'([^,=]*[^,=\s][^,=]*)(?:="([^"]*)"(?=,|$)|=("[^"]*$|[^,]*))?(?=,|$)')
 
 _TRUE = frozenset({"yes", "true", "on", "1"})
 _FALSE = frozenset({"no", "false", "off", "0"})
@@ -84,6 +89,18 @@ def parse(spec: str) -> Layer:
     return _build(name, cls, _pairs(name, rest))
 
 
+def sees_nothing(cls: type[Layer]) -> str:
+    """Why a layer of `cls` sees nothing of a program under `ws2spi run`, for the user; "" when it sees something."""
+    if cls.overrides():
+        return ""
+    names = [name for name in dir(cls) if not name.startswith("_") and not hasattr(Layer, name)]
+    if any(name.startswith("WSP") for name in names):
+        return f"{cls.__name__} overrides WSP functions only, which are called by Winsock clients in this process"
+    slips = [f"{name!r}{hint}" for name in names if (hint := _did_you_mean(name, METHODS))]
+    hint = f" ({'; '.join(slips)})" if slips else ""
+    return f"{cls.__name__} overrides none of Layer's methods{hint}"
+
+
 def load_stack(path: str | os.PathLike[str]) -> list[Layer]:
     """The layers of a TOML file, top first.
 
@@ -93,6 +110,8 @@ def load_stack(path: str | os.PathLike[str]) -> list[Layer]:
     import tomllib  # slow to import, and wanted by few
 
     file = os.fspath(path)
+    if not file:
+        raise LayerSpecError("'' names no file: a stack is read from a TOML file")
     try:
         with open(file, "rb") as stream:
             document = tomllib.load(stream)
@@ -112,7 +131,8 @@ def load_stack(path: str | os.PathLike[str]) -> list[Layer]:
 def _from_table(file: str, number: int, table: dict[str, Any]) -> Layer:
     use = table.pop("use", None)
     if not isinstance(use, str):
-        raise LayerSpecError(f'{file}: layer {number}: "use" is missing: use = "throttle", or use = "./mine.py:Upper"')
+        what = "is missing" if use is None else f"is {use!r} and not a text"
+        raise LayerSpecError(f'{file}: layer {number}: "use" {what}: use = "throttle", or use = "./mine.py:Upper"')
     try:
         name, cls, rest = _find(use, os.path.dirname(file))
         if rest:
@@ -130,21 +150,27 @@ def _find(spec: str, folder: str = "") -> tuple[str, type[Layer], str]:
     head, _, rest = spec.partition(":")
     head = head.strip()
     if "/" in head or head.endswith(".py"):
+        module = _load(os.path.join(folder, os.path.expanduser(head)), head)
         wanted, _, options = rest.partition(":")
         if "=" in wanted:  # no class, options at once
+            first, _, others = wanted.partition(",")
+            if isinstance(getattr(module, first, None), type):
+                raise LayerSpecError(f"{spec}: a class's options stand behind a colon: {head}:{first}:{others}")
             wanted, options = "", rest
-        cls = _class_in(_load(os.path.join(folder, os.path.expanduser(head)), head), head, wanted)
+        cls = _class_in(module, head, wanted)
         return f"{head}:{cls.__name__}", cls, options
     if head not in _SHIPPED:
         raise LayerSpecError(_unknown_layer(head, spec))
-    module, cls_name = _SHIPPED[head]
-    cls = getattr(__import__(f"ws2spi.layers.{module}", fromlist=[cls_name]), cls_name)
+    place, cls_name = _SHIPPED[head]
+    cls = getattr(__import__(f"ws2spi.layers.{place}", fromlist=[cls_name]), cls_name)
     return head, cls, rest
 
 
 def _unknown_layer(name: str, spec: str) -> str:
     if not name:
         return f"{spec!r} names no layer: NAME[:key=value,...] is wanted, for example throttle:rate=2MB/s"
+    if "," in name:
+        return f"there is no layer {name!r}: each layer has a -l of its own, and options stand behind a colon"
     here = f"; for a file write ./{name}.py:Class" if os.path.exists(f"{name}.py") else ""
     return f"there is no layer {name!r}{_did_you_mean(name, _SHIPPED)}{here} (ws2spi layers lists them)"
 
@@ -163,11 +189,17 @@ _loaded: dict[str, ModuleType] = {}
 
 def _load(path: str, shown: str) -> ModuleType:
     """Execute the file at `path` as a module; a failure of it is one line that names file, line and error."""
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except OSError as error:  # the current directory has been removed
+        raise LayerSpecError(f"{shown}: cannot be found: {error.strerror}") from None
     if real in _loaded:
         return _loaded[real]
+    if os.path.isdir(real):
+        raise LayerSpecError(f"{shown}: is a directory; a layer is a class in a file: FILE.py:Class")
     if not os.path.isfile(real):
-        raise LayerSpecError(f"{shown}: there is no such file")
+        hint = f", did you mean {shown}.py?" if os.path.isfile(f"{real}.py") else ""
+        raise LayerSpecError(f"{shown}: {'is not a file' if os.path.exists(real) else 'there is no such file'}{hint}")
     import importlib.util
 
     name = f"_ws2spi_layer_{len(_loaded)}_{os.path.basename(real).removesuffix('.py')}"
@@ -181,6 +213,8 @@ def _load(path: str, shown: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        if isinstance(error, OSError) and error.filename == real:
+            raise LayerSpecError(f"{shown}: cannot be read: {error.strerror}") from None
         raise LayerSpecError(f"{shown} does not import: {_blame(error, real)}") from error
     finally:
         sys.path.remove(os.path.dirname(real))
@@ -216,7 +250,7 @@ def _class_in(module: ModuleType, shown: str, wanted: str) -> type[Layer]:
     if value is None:
         hint = _did_you_mean(wanted, own) or (f"; it has {', '.join(own)}" if own else "")
         raise LayerSpecError(f"{shown} has no class {wanted!r}{hint}")
-    if not (isinstance(value, type) and issubclass(value, Layer)):
+    if not (isinstance(value, type) and issubclass(value, Layer)) or value is Layer:
         raise LayerSpecError(f"{shown}: {wanted} is not a layer: a layer is a class derived from ws2spi.Layer")
     return value
 
@@ -251,18 +285,26 @@ def options_of(cls: type[Layer], name: str) -> tuple[Option, ...]:
 
 
 def _option(layer: str, name: str, annotation: Any, has_default: bool, default: Any, text: str, init: Any) -> Option:
+    written = annotation
     if isinstance(annotation, str):  # the author's file has "from __future__ import annotations"
-        annotation = eval(annotation, init.__globals__)
+        try:
+            annotation = eval(annotation, init.__globals__)
+        except Exception as error:
+            raise LayerSpecError(
+                f"{layer}: option {name!r} has the type {written!r}, which is not known when the file has been "
+                f"imported: {_one_line(error)}"
+            ) from None
     if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
         annotation = next(member for member in annotation.__args__ if member is not type(None))
     if get_origin(annotation) is Literal:
         words = tuple(str(word) for word in annotation.__args__)
         return Option(name, "|".join(words), " or ".join(words), default, not has_default, text, _chooser(words), False)
-    if annotation not in _CONVERTERS and getattr(annotation, "__module__", "") == "pathlib":
+    known = getattr(annotation, "__hash__", None) is not None and annotation in _CONVERTERS
+    if not known and str(getattr(annotation, "__module__", "")).partition(".")[0] == "pathlib":
         return Option(
             name, "FILE", File.allowed, default, not has_default, text, lambda value: annotation(File(value)), False
         )
-    if annotation not in _CONVERTERS:
+    if not known:
         raise LayerSpecError(
             f"{layer}: option {name!r} has the type {annotation!r}, which cannot be typed on a command line; "
             f"known are {', '.join(kind.__name__ for kind in _CONVERTERS)} and Literal"
@@ -300,6 +342,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, list | dict):  # of a stack file
+        raise ValueError
+    return str(value)
+
+
 # {type of the parameter: (word for a list, what is allowed, conversion)}
 _CONVERTERS: dict[Any, tuple[str, str, Callable[[Any], Any]]] = {
     Rate: ("RATE", Rate.allowed, Rate),
@@ -309,41 +357,28 @@ _CONVERTERS: dict[Any, tuple[str, str, Callable[[Any], Any]]] = {
     bool: ("yes|no", "yes or no", _bool),
     int: ("NUMBER", "a whole number", _whole),
     float: ("NUMBER", "a number", _number),
-    str: ("TEXT", "a text", str),
+    str: ("TEXT", "a text", _text),
 }
 
 
 def _pairs(layer: str, text: str) -> dict[str, Any]:
     """{key: value} of `key=value,key=value`; a key that stands alone has the value True."""
     pairs: dict[str, Any] = {}
-    for piece in _split_at_commas(text):
-        key, equals, value = piece.partition("=")
-        key = key.strip()
-        if not key:
-            raise LayerSpecError(f"{layer}: {piece!r} is no option: key=value is wanted")
+    rest, more = text, bool(text)
+    while more:
+        match = _PAIR.match(rest)
+        if match is None:
+            raise LayerSpecError(f"{layer}: {rest.partition(',')[0]!r} is no option: key=value is wanted")
+        key, quoted, plain = match[1].strip(), match[2], match[3]
+        if plain and plain.startswith('"'):
+            what = "has no closing quote" if plain.count('"') == 1 else "goes on behind its closing quote"
+            raise LayerSpecError(f"{layer}: option {key!r}: {plain} {what}")
         if key in pairs:
             raise LayerSpecError(f"{layer}: option {key!r} is given twice")
-        if not equals:
-            pairs[key] = True
-        elif len(value) > 1 and value.startswith('"') and value.endswith('"'):
-            pairs[key] = value[1:-1]
-        else:
-            pairs[key] = value
+        pairs[key] = quoted if quoted is not None else True if plain is None else plain
+        more = match.end() < len(rest)
+        rest = rest[match.end() + 1 :]
     return pairs
-
-
-def _split_at_commas(text: str) -> Iterator[str]:
-    """The pieces of `text` between commas that stand outside double quotes."""
-    quoted, piece = False, ""
-    for letter in text:
-        if letter == "," and not quoted:
-            yield piece
-            piece = ""
-            continue
-        quoted ^= letter == '"'
-        piece += letter
-    if piece or text:
-        yield piece
 
 
 def _build(name: str, cls: type[Layer], values: Mapping[str, Any]) -> Layer:
@@ -364,13 +399,13 @@ def _build(name: str, cls: type[Layer], values: Mapping[str, Any]) -> Layer:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise LayerSpecError(f"{name}: {where}{error.strerror or _one_line(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = "" if isinstance(error, ValueError) else f"cannot be made: {type(error).__name__}: "
         raise LayerSpecError(f"{name}: {kind}{_one_line(error)}") from error
 
 
 def _convert(layer: str, option: Option, value: Any) -> Any:
-    if value is True and not option.flag:
+    if isinstance(value, bool) and not option.flag:
         raise LayerSpecError(f"{layer}: option {option.name!r} needs a value: {option.name}=..., {option.allowed}")
     try:
         return option.convert(value)

@@ -323,6 +323,26 @@ class BadRecv(Layer):
         raise ZeroDivisionError("in recv")
 
 
+class NotAwaited(Layer):
+    def send(self, conn: Any, data: bytes) -> None:  # type: ignore[override]
+        conn.context  # noqa: B018
+
+
+class TextSent(Layer):
+    async def send(self, conn: Any, data: bytes) -> None:
+        await conn.below.send("text")
+
+
+def test_report_names_the_authors_line_and_a_forgotten_async(rig: Rig, reported: list[str]) -> None:
+    upper, _ = rig.pair(NotAwaited())
+    assert code(rig.send(upper, b"x").result()) == WSAError.WSAECONNABORTED
+    assert "send is not written with 'async def'" in reported[0]
+    upper, _ = rig.pair(TextSent())
+    assert code(rig.send(upper, b"x").result()) == WSAError.WSAECONNABORTED
+    assert "'async def'" not in reported[1]
+    assert "test_connection.py:" in reported[1]
+
+
 @pytest.mark.parametrize("bad", [BadSend, BadRecv])
 def test_heart_rule_7_a_layers_bug_ends_both_directions_in_its_name(
     rig: Rig, bad: type[Layer], reported: list[str]

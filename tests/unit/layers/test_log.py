@@ -131,7 +131,7 @@ def test_refused_connect_is_told_once(target: Path) -> None:
     run(layer.close(conn))
     layer.finish()
     (line,) = target.read_text().splitlines()
-    assert line.endswith("#1 connect [::1]:80 failed: WSAECONNREFUSED (10061): nobody there after 250 ms")
+    assert line.endswith("#1 connect [::1]:80 failed after 250 ms: nobody there (WSAECONNREFUSED)")
 
 
 @pytest.mark.parametrize("method", ["accept", "send", "recv", "send_to", "recv_from"])
@@ -261,12 +261,21 @@ def test_exit_writes_out_what_waits(target: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)]
+    ("environment", "coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "dumb", "CLICOLOR_FORCE": "1"}, False),  # what is forced is stderr, not a file
+    ],
 )
-def test_colours_on_a_terminal_only_and_not_with_no_color(
+def test_colours_on_a_terminal_only_and_as_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], coloured: bool
 ) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "CLICOLOR_FORCE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     master, slave = pty.openpty()

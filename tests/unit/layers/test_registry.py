@@ -57,7 +57,7 @@ def refusal(spec: str) -> str:
 
 def test_every_layer_file_is_listed() -> None:
     folder = Path(ws2spi.layers.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "registry", "options"}
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "registry", "options", "terminal"}
     assert files == {module for module, _ in registry._SHIPPED.values()}
 
 
@@ -84,6 +84,19 @@ def test_parse_own_file_converts_every_type(mine: str) -> None:
         "text": "a,b=c",
         "file": Path(os.path.expanduser("~/x")),
     }
+
+
+def test_parse_quoted_values(mine: str) -> None:
+    given = parse(f'{mine}:mode=a,text="",file="x,y=z"').given  # type: ignore[attr-defined]
+    assert (given["text"], given["file"]) == ("", Path("x,y=z"))
+    given = parse(f'{mine}:mode=a,text=say "hi",count=2').given  # type: ignore[attr-defined]
+    assert (given["text"], given["count"]) == ('say "hi"', 2)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_file_that_may_not_be_read(mine: str) -> None:
+    os.chmod("mine.py", 0)
+    assert refusal(mine) == "./mine.py: cannot be read: Permission denied"
 
 
 def test_parse_own_file_class_may_be_left_out(mine: str) -> None:
@@ -136,6 +149,17 @@ def test_shipped_layers_document_every_option() -> None:
         ("throttle:rate=", "throttle: option 'rate': '' is not a rate such as"),
         ("throttle:rate=fast", "throttle: option 'rate': 'fast' is not a rate such as"),
         ("throttle:rate=1,rate=2", "throttle: option 'rate' is given twice"),
+        ('log:file="x', "log: option 'file': \"x has no closing quote"),
+        ('log:file="x,format=json', "log: option 'file': \"x,format=json has no closing quote"),
+        ('log:file="a"b', "log: option 'file': \"a\"b goes on behind its closing quote"),
+        ("log:=x", "log: '=x' is no option: key=value is wanted"),
+        ("log: ", "log: ' ' is no option: key=value is wanted"),
+        ("log,throttle", "there is no layer 'log,throttle': each layer has a -l of its own, and options stand behind"),
+        ("./mine.py:Mine,mode=a", "a class's options stand behind a colon: ./mine.py:Mine:mode=a"),
+        ("./mine.py:Layer", "./mine.py: Layer is not a layer: a layer is a class derived from ws2spi.Layer"),
+        ("./mine", "./mine: there is no such file, did you mean ./mine.py?"),
+        ("./", "./: is a directory; a layer is a class in a file: FILE.py:Class"),
+        ("/dev/null", "/dev/null: is not a file"),
         ("throttle:rate=1,,up=2", "throttle: '' is no option: key=value is wanted"),
         ("throttle:rate=1,shared=perhaps", "throttle: option 'shared': 'perhaps' is not yes or no"),
         ("log:format=xml", "log: option 'format': 'xml' is not text or json"),
@@ -161,6 +185,19 @@ def test_refusal_is_one_line_that_says_what_and_what_is_allowed(mine: str, spec:
         ("import nosuchmodule", "does not import: ModuleNotFoundError: No module named 'nosuchmodule' (line 1)"),
         ("\n\ndef (:\n", "does not import: SyntaxError: invalid syntax (line 3)"),
         ("\n1 / 0\n", "does not import: ZeroDivisionError: division by zero (line 2)"),
+        (
+            "from __future__ import annotations\nfrom ws2spi import Layer\n\nclass A(Layer):\n"
+            "    def __init__(self, x: Nowhere): pass\n",
+            "option 'x' has the type 'Nowhere', which is not known when the file has been imported: name 'Nowhere'",
+        ),
+        (
+            "from ws2spi import Layer\n\nclass A(Layer):\n    def __init__(self, x: {}): pass\n",
+            "option 'x' has the type {}, which cannot be typed on a command line",
+        ),
+        (
+            "from ws2spi import Layer\n\nclass A(Layer):\n    def __init__(self): raise SystemExit(3)\n",
+            "./bad.py:A: cannot be made: SystemExit: 3",
+        ),
         ("raise SystemExit(3)", "does not import: SystemExit: 3 (line 1)"),
         ("raise ValueError('two\\nlines')", "does not import: ValueError: two lines (line 1)"),
         ("x = 1", "defines no layers; a layer is a class derived from ws2spi.Layer"),
@@ -218,6 +255,11 @@ def test_load_stack_top_first(mine: str) -> None:
             '[[layer]]\nuse = "log:format=json"',
             "s.toml: layer 1: log: options of 'log:format=json' are keys of their own",
         ),
+        ("[[layer]]\nuse = 3", 's.toml: layer 1: "use" is 3 and not a text'),
+        ("[[layer]]\nuse = 'log'\n[[layer]\n", "(at line 3, column 8)"),
+        ('[[layer]]\nuse = "throttle"\nrate = 1\nburst = 1.5', "throttle: option 'burst': 1.5 is not a size such as"),
+        ('[[layer]]\nuse = "throttle"\nrate = 1\nburst = false', "throttle: option 'burst' needs a value"),
+        ('[[layer]]\nuse = "mine.py"\nmode = "a"\ntext = ["a"]', "option 'text': ['a'] is not a text"),
         ('[[layer]]\nuse = "log"\nqueue = true', "s.toml: layer 1: log: option 'queue'"),
         ('[[layer]]\nuse = "log"\nqueue = 2.5', "s.toml: layer 1: log: option 'queue': 2.5 is not a whole number"),
     ],

@@ -133,6 +133,14 @@ def test_burst_passes_at_once_after_a_pause_and_only_then() -> None:
     assert took(conn, layer.send(conn, bytes(50_000))) == 0
 
 
+def test_burst_of_nothing_still_flows() -> None:
+    """0 says that no pause is ever made up for; it stops nobody."""
+    conn, layer = Conn(late=0.002), Throttle(rate=Rate(RATE), burst=Size(0))
+    assert took(conn, layer.send(conn, bytes(RATE // 10))) == pytest.approx(0.1, abs=0.01)  # type: ignore[arg-type]
+    conn.clock += 60
+    assert took(conn, layer.send(conn, bytes(RATE // 10))) == pytest.approx(0.1, abs=0.01)  # type: ignore[arg-type]
+
+
 def test_each_connection_has_the_rate_unless_it_is_shared() -> None:
     for shared, expected in ((False, 0.02), (True, 0.04)):
         layer = Throttle(rate=Rate(RATE), burst=Size(0), shared=shared)
