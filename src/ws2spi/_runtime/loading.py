@@ -13,7 +13,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import deref
 from ws2spi._abi.types import WSPDATA, WSPPROC_NAMES
 from ws2spi._runtime.catalog import CatalogEntry, Loader
-from ws2spi._runtime.process import negotiate, runtime
+from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.serve import table_of
 from ws2spi._runtime.signatures import typed
@@ -21,6 +21,8 @@ from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.tables import Startup, start
 
 PATH_PREFIX = "ws2spi:"
+
+_LOWEST, _HIGHEST = (1, 0), (HIGHEST_VERSION & 0xFF, HIGHEST_VERSION >> 8)
 
 _startups: dict[uuid.UUID, Startup] = {}  # {provider id: the WSPStartup it was installed with}
 
@@ -72,18 +74,20 @@ def startup_of(provider: Provider) -> Startup:
     def WSPStartup(  # noqa: N802 - the name every provider exports
         version: int, data_argument: Any, info: Any, upcalls: Any, table_argument: Any
     ) -> int:
-        versions = negotiate(version)
-        if versions is None:
+        requested = (version & 0xFF, version >> 8 & 0xFF)
+        if requested < _LOWEST:
             return WSAError.WSAVERNOTSUPPORTED
         data = deref(data_argument, WSPDATA)
         if data is None or table_argument is None:
             return WSAError.WSAEFAULT
-        data.wVersion, data.wHighVersion = versions
+        major, minor = min(requested, _HIGHEST)
+        data.wVersion, data.wHighVersion = major | minor << 8, HIGHEST_VERSION
         data.szDescription = "ws2spi"
         target = getattr(table_argument, "contents", table_argument)
         source = table_of(provider)
         for name in WSPPROC_NAMES:
             setattr(target, f"lp{name}", getattr(source, f"lp{name}"))
+        runtime.providers.retain(provider)
         return 0
 
     return WSPStartup

@@ -8,14 +8,15 @@ import atexit
 import importlib
 import os
 import threading
-import uuid
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine import lingering, reports
+from ws2spi._engine import lingering
 from ws2spi._runtime.catalog import Catalog, CatalogEntry, Loader
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.sockets import SocketTable, sockets
+from ws2spi._runtime.started import StartedProviders, Turn
 
 if TYPE_CHECKING:
     from ws2spi._engine.epoll import Engine
@@ -62,14 +63,6 @@ def _load_base(entry: CatalogEntry) -> Provider:
     return loader(entry)
 
 
-def _clean_up(entry: CatalogEntry, provider: Provider) -> None:
-    """Let a provider clean up; one that fails must not keep the others from it."""
-    try:
-        provider.cleanup()
-    except Exception as error:
-        reports.report(f"{entry.name}: WSPCleanup failed: {error!r}")
-
-
 class Runtime:
     """The one runtime of a process.
 
@@ -83,14 +76,15 @@ class Runtime:
         self.starts = 0
         self.initialised = False
         self._engine: Engine | None = None
-        self._providers: dict[uuid.UUID, tuple[CatalogEntry, Provider]] = {}  # {provider id: (first entry, provider)}
+        self.providers = StartedProviders(self._load)
         self.makers: dict[int, HandleMaker] = {}  # {catalog id: how its handles are made}
         self.served: dict[int, Any] = {}  # {id of a provider: its served table's owner, which keeps the provider}
-        self._lock = threading.RLock()  # start-up, clean-up and loading; never taken by a call on a socket
+        self._lock = threading.RLock()  # the counts of start-up and clean-up; no foreign code runs under it
+        self._cleaning: Turn | None = None  # the last WSACleanup, while it runs
         self._inherited: list[object] = []  # a child keeps what it must not close
 
     def __repr__(self) -> str:
-        return f"<Runtime starts={self.starts} sockets={len(self.sockets)} providers={len(self._providers)}>"
+        return f"<Runtime starts={self.starts} sockets={len(self.sockets)} providers={len(self.providers)}>"
 
     def require(self) -> None:
         """Raise WSANOTINITIALISED unless WSAStartup succeeded and is not yet balanced."""
@@ -103,42 +97,56 @@ class Runtime:
             raise WinsockError(WSAError.WSANOTINITIALISED)
 
     def startup(self, requested: int = HIGHEST_VERSION) -> Versions:
-        """Count one start; WSAVERNOTSUPPORTED for a version below 1.0."""
+        """Count one start, after a last clean-up that runs on another thread.
+
+        Errors:
+            WSAVERNOTSUPPORTED: a version below 1.0.
+            WSASYSNOTREADY: a provider asks from within its own WSPCleanup.
+        """
         versions = negotiate(requested)
         if versions is None:
             raise WinsockError(WSAError.WSAVERNOTSUPPORTED, f"version {requested & 0xFF}.{requested >> 8 & 0xFF}")
-        with self._lock:
-            self.initialised = True
-            self.starts += 1
-        return versions
+        while True:
+            with self._lock:
+                cleaning = self._cleaning
+                if cleaning is None:
+                    self.initialised = True
+                    self.starts += 1
+                    return versions
+            if cleaning.thread == get_ident():
+                raise WinsockError(WSAError.WSASYSNOTREADY, "the process is cleaning up")
+            cleaning.wait()
 
     def cleanup(self) -> None:
         """Balance one start. The last one ends every socket, without telling who waits for pending operations.
 
-        What sends had accepted is delivered first; peers that do not read are waited for ten seconds.
+        What sends had accepted is delivered first; peers that do not read are waited for ten seconds. A provider that
+        another thread is loading is not waited for: see `started`.
 
         Errors:
             WSANOTINITIALISED: nothing left to balance.
         """
-        with self._lock:
-            self.require()
-            self.starts -= 1
-            if self.starts:
-                return
-            try:
-                self._unload()
-            finally:
+        mine = Turn()
+        try:
+            with self._lock:
+                self.require()
+                if self.starts > 1:
+                    self.starts -= 1
+                    return
+                self._cleaning = mine
+                self.starts = 0
+            self._unload()
+        finally:
+            if self._cleaning is mine:
                 self.initialised = False
-        # Outside the lock: the layers go on until their last byte is out.
+                self._cleaning = None
+                mine.end()
+        # Afterwards: the layers go on until their last byte is out.
         lingering.finish()
 
     def _unload(self) -> None:
-        # Layers before what is below them: their clean-up closes lower sockets through the lower provider.
-        loaded = sorted(self._providers.values(), key=lambda pair: -pair[0].chain_length)
-        self._providers.clear()
         try:
-            for entry, provider in loaded:
-                _clean_up(entry, provider)
+            self.providers.clean_up()
         finally:
             self.served.clear()
             self.makers.clear()
@@ -147,29 +155,11 @@ class Runtime:
                     left.pair.close()
 
     def provider(self, entry: CatalogEntry) -> Provider:
-        """Return the provider of a catalog entry, loading it at the first use: one per provider id.
-
-        Errors:
-            WSAEPROVIDERFAILEDINIT: it cannot be loaded or does not start.
-            WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE: it starts, but not as a provider must.
-        """
-        loaded = self._providers.get(entry.provider_id)
-        if loaded is not None:
-            return loaded[1]
-        with self._lock:
-            loaded = self._providers.get(entry.provider_id)
-            if loaded is None:
-                loaded = self._providers[entry.provider_id] = (entry, self._load(entry))
-        return loaded[1]
+        """Return the provider of a catalog entry, loading it at the first use: see `StartedProviders.provider`."""
+        return self.providers.provider(entry)
 
     def _load(self, entry: CatalogEntry) -> Provider:
-        loader = self.catalog.loader(entry)
-        try:
-            return loader(entry)
-        except WinsockError:
-            raise
-        except Exception as error:
-            raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{entry.name}: {error!r}") from error
+        return self.catalog.loader(entry)(entry)
 
     @property
     def engine(self) -> "Engine":
@@ -189,7 +179,7 @@ class Runtime:
 
     def _end_of_process(self) -> None:
         """Without WSACleanup: what sends had accepted is still delivered."""
-        for _, provider in list(self._providers.values()):
+        for provider in self.providers.all():
             deliver = getattr(provider, "deliver", None)
             if deliver is not None:
                 deliver()
@@ -197,14 +187,15 @@ class Runtime:
 
     def forget(self) -> None:
         """In a forked child: start anew without closing what the parent goes on using."""
-        self._inherited.append((self._engine, self._providers, self.served, dict(self.sockets.entries)))
-        for _, provider in self._providers.values():
+        self._inherited.append((self._engine, self.providers, self.served, dict(self.sockets.entries)))
+        for provider in self.providers.all():
             forget = getattr(provider, "forget", None)
             if forget is not None:
                 forget()
         self._lock = threading.RLock()
+        self._cleaning = None
         self._engine = None
-        self._providers = {}
+        self.providers = StartedProviders(self._load)
         self.served = {}
         self.makers = {}
         self.sockets.entries.clear()

@@ -5,6 +5,7 @@ that entry belongs to the base provider or to another stack, all layers share on
 nothing is paid for the boundary between providers; over anybody else's procedure table the bottom is `lower`.
 """
 
+import ctypes
 import dataclasses
 import uuid
 from functools import partial
@@ -12,7 +13,7 @@ from types import TracebackType
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.types import WSPPROC_NAMES
+from ws2spi._abi.types import INT, WSPPROC_NAMES
 from ws2spi._engine import lingering
 from ws2spi._engine.connection import Connection
 from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
@@ -33,6 +34,8 @@ class LayeredProvider(SocketProvider):
         self._private = PrivateThread()
         # What the runtime calls; None: it serves the methods as they are.
         self.table = with_overrides(stack, Served(self).table)
+        self._ends_itself = any(hasattr(layer, "WSPCleanup") for layer in stack.layers)
+        self._ending = False
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
         layers = self.stack.layers
@@ -48,6 +51,13 @@ class LayeredProvider(SocketProvider):
         return stack.connection(runtime.engine, ProviderTransport.open(below, self._private))
 
     def cleanup(self) -> None:
+        if self._ends_itself and self.table is not None and not self._ending:
+            # The layers' own first; what it calls below comes back here.
+            self._ending = True
+            try:
+                self.table.lpWSPCleanup(ctypes.byref(INT()))
+            finally:
+                self._ending = False
         super().cleanup()
         lingering.finish()  # before what is below is cleaned up
         self._private.close()

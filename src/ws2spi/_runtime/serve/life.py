@@ -103,7 +103,7 @@ class Life(Family):
 
     @integer
     def WSPCleanup(self) -> int:
-        # The runtime counts its own start of this provider; a layer's start holds nothing that must be freed early.
+        runtime.providers.release(self.provider)
         return 0
 
 
