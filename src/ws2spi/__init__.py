@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ws2spi._abi.errors import ProviderContractError, WinsockError, WSAError
     from ws2spi._engine.operations import sleep
     from ws2spi._executive.events import Event
-    from ws2spi._executive.ports import CompletionPort, Packet
+    from ws2spi._executive.ports import CompletionPort, Packet, PortClosed
     from ws2spi._executive.threads import Thread
     from ws2spi._executive.threads import current as current_thread
     from ws2spi._executive.waits import wait
@@ -29,6 +29,7 @@ _HOMES = {  # {public name: (module, name there)}
     "Event": ("ws2spi._executive.events", "Event"),
     "Layer": ("ws2spi.providers.layer", "Layer"),
     "Packet": ("ws2spi._executive.ports", "Packet"),
+    "PortClosed": ("ws2spi._executive.ports", "PortClosed"),
     "ProviderContractError": ("ws2spi._abi.errors", "ProviderContractError"),
     "Stack": ("ws2spi.providers.stack", "Stack"),
     "Thread": ("ws2spi._executive.threads", "Thread"),
@@ -47,6 +48,7 @@ __all__ = [
     "Event",
     "Layer",
     "Packet",
+    "PortClosed",
     "ProviderContractError",
     "Stack",
     "Thread",

@@ -15,8 +15,8 @@ are given from the top, which is nearest to the program, to the bottom.
 """
 
 _PROGRAM = """\
-  PROGRAM                 looked up in PATH
-  [ARGUMENT ...]          passed untouched, whatever they look like
+PROGRAM                 looked up in PATH
+[ARGUMENT ...]          passed untouched, whatever they look like
 """
 
 _EPILOG = """\

@@ -30,6 +30,10 @@ _TRUE = frozenset({"yes", "true", "on", "1"})
 _FALSE = frozenset({"no", "false", "off", "0"})
 
 
+# The methods that calls of a program under `ws2spi run` lead to; the others are for Winsock clients in this process.
+_HEARD = frozenset({"socket", "connect", "send", "recv", "shutdown", "close"})
+
+
 class LayerSpecError(ValueError):
     """A layer that was asked for cannot be made; the message is one line for the user."""
 
@@ -91,8 +95,11 @@ def parse(spec: str) -> Layer:
 
 def sees_nothing(cls: type[Layer]) -> str:
     """Why a layer of `cls` sees nothing of a program under `ws2spi run`, for the user; "" when it sees something."""
-    if cls.overrides():
+    overrides = cls.overrides()
+    if overrides & _HEARD:
         return ""
+    if overrides:
+        return f"{cls.__name__} overrides {', '.join(sorted(overrides))} only, which no program's calls reach"
     names = [name for name in dir(cls) if not name.startswith("_") and not hasattr(Layer, name)]
     if any(name.startswith("WSP") for name in names):
         return f"{cls.__name__} overrides WSP functions only, which are called by Winsock clients in this process"

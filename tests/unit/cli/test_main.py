@@ -217,6 +217,7 @@ def test_layers_own_file(ws2spi: Callable[..., Outcome], tmp_path: Path) -> None
     [
         ("x = 1", "Sees: nothing of a program: Own overrides none of Layer's methods."),
         ("async def recieve(self, conn, size): ...", "none of Layer's methods ('recieve', did you mean recv"),
+        ("async def getsockopt(self, *a): ...", "Own overrides getsockopt only, which no program's calls reach"),
         ("def WSPBind(self, below, s, name, namelen, lpErrno): ...", "Own overrides WSP functions only"),
         ("async def connect(self, conn, address): ...", "Sees: control calls only; the bytes stay in the kernel"),
         ("async def send(self, conn, data): ...", "Sees: the bytes of its connections."),
