@@ -78,7 +78,8 @@ def test_commands_are_understood(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=shown)
-def test_layers_are_accepted(page: Path) -> None:
+def test_layers_are_accepted(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a log opens its file
     for spec in re.findall(r"-l ([\w.]+(?::[\w=.,/]+)?)(?=[\s`])", "\n".join(commands(page))):
         name = spec.partition(":")[0]
         if name in ("NAME", "FILE.py") or name.startswith("."):
