@@ -43,13 +43,17 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _in_short(info: LayerInfo) -> str:
-    lines = [f"{info.name}: {info.summary}"]
+    lines = [_headline(info)]
     lines += [f"  {option.name}={option.metavar}" for option in info.options]
     return "\n".join(lines)
 
 
+def _headline(info: LayerInfo) -> str:
+    return f"{info.name}: {info.summary or '(its class has no docstring)'}"
+
+
 def _in_full(info: LayerInfo) -> str:
-    blocks = [f"{info.name}: {info.summary}", _without_options(info.description)]
+    blocks = [_headline(info), _without_options(info.description)]
     blocks.append(
         "\n".join([f"Options of {info.name}:", *(_option_in_full(option) for option in info.options)])
         if info.options

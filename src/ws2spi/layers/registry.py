@@ -281,7 +281,7 @@ def options_of(cls: type[Layer], name: str) -> tuple[Option, ...]:
         _option(
             name,
             option,
-            annotations.get(option, str),
+            annotations.get(option, _type_of(defaults.get(option))),
             option in defaults,
             defaults.get(option),
             helps.get(option, ""),
@@ -289,6 +289,11 @@ def options_of(cls: type[Layer], name: str) -> tuple[Option, ...]:
         )
         for option in names
     )
+
+
+def _type_of(default: Any) -> Any:
+    """The type of an option without an annotation: its default's, or text."""
+    return type(default) if type(default) in _CONVERTERS else str
 
 
 def _option(layer: str, name: str, annotation: Any, has_default: bool, default: Any, text: str, init: Any) -> Option:

@@ -234,6 +234,11 @@ def test_layers_says_what_a_layer_sees(ws2spi: Callable[..., Outcome], tmp_path:
     assert sees in out
 
 
+def test_layers_of_a_class_without_a_docstring(ws2spi: Callable[..., Outcome], tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("from ws2spi import Layer\n\n\nclass Bare(Layer): ...\n")
+    assert "bare.py:Bare: (its class has no docstring)\n" in ws2spi("layers", f"{tmp_path}/bare.py")[1]
+
+
 def test_layers_json_is_for_programs(ws2spi: Callable[..., Outcome]) -> None:
     _, out, _ = ws2spi("layers", "--json")
     layers = {layer["name"]: layer for layer in json.loads(out)}

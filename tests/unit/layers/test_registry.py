@@ -107,6 +107,15 @@ def test_parse_same_file_twice_is_one_module(mine: str, tmp_path: Path) -> None:
     assert type(parse(f"{mine}:mode=a")) is type(parse(f"{tmp_path}/mine.py:Mine:mode=b"))
 
 
+def test_option_without_a_type_has_that_of_its_default(mine: str) -> None:
+    Path("bare.py").write_text(
+        "from ws2spi import Layer\n\n\nclass Bare(Layer):\n"
+        "    def __init__(self, what, n=3, *, loud=False, other=None):\n        self.given = (what, n, loud, other)\n"
+    )
+    assert parse("./bare.py:what=1,n=5,loud,other=2").given == ("1", 5, True, "2")  # type: ignore[attr-defined]
+    assert "option 'n': 'x' is not a whole number" in refusal("./bare.py:what=1,n=x")
+
+
 def test_file_with_postponed_annotations(mine: str) -> None:
     Path("later.py").write_text("from __future__ import annotations\n" + MINE.lstrip())
     assert parse("./later.py:Mine:mode=a,when=2s").given["when"] == 2  # type: ignore[attr-defined]
