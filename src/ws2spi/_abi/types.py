@@ -7,22 +7,36 @@ tables' layouts are these, who calls through them decides the prototypes.
 # ruff: noqa: RUF012 - ctypes reads `_fields_` once, when the class is made
 
 import ctypes
-from ctypes import POINTER, c_char, c_char_p, c_int32, c_size_t, c_ubyte, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_char,
+    c_char_p,
+    c_int16,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_ubyte,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 
 from ws2spi._abi.constants import FD_SETSIZE, MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LEN, WSPDESCRIPTION_LEN
 from ws2spi._abi.wide import LPWSTR, WCHAR, Structure
 
 __all__ = [
     "BOOL", "BYTE", "DWORD", "DWORD_PTR", "GROUP", "GUID", "HANDLE", "INT", "LINGER", "LONG", "LPDWORD", "LPINT",
-    "LPVOID", "LPWSTR", "OVERLAPPED", "OVERLAPPED_ENTRY", "SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6",
-    "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT", "WCHAR", "WORD", "WSABUF",
-    "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPROTOCOLCHAIN", "WSAPROTOCOL_INFOW",
-    "WSATHREADID", "WSPDATA", "WSPPROC_NAMES", "WSPPROC_TABLE", "WSPUPCALLTABLE", "WSPUPCALL_NAMES", "Structure",
-    "fd_set", "sockaddr",
+    "LPVOID", "LPWSTR", "MSG", "OVERLAPPED", "OVERLAPPED_ENTRY", "POINT", "SHORT", "SOCKADDR", "SOCKADDR_IN",
+    "SOCKADDR_IN6", "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT", "WCHAR", "WORD",
+    "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLFD", "WSAPROTOCOLCHAIN",
+    "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES", "WSPPROC_TABLE", "WSPUPCALLTABLE",
+    "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
 ]  # fmt: skip
 
 BYTE = c_ubyte
 WORD = c_uint16
+SHORT = c_int16
 USHORT = c_uint16
 INT = c_int32
 LONG = c_int32
@@ -157,6 +171,29 @@ class fd_set(Structure):
     """A count and an array of SOCKETs: no bit mask."""
 
     _fields_ = [("fd_count", UINT), ("fd_array", SOCKET * FD_SETSIZE)]
+
+
+class WSAPOLLFD(Structure):
+    """One socket of WSAPoll: what is asked for, and what was found."""
+
+    _fields_ = [("fd", SOCKET), ("events", SHORT), ("revents", SHORT)]
+
+
+class POINT(Structure):
+    _fields_ = [("x", LONG), ("y", LONG)]
+
+
+class MSG(Structure):
+    """One window message."""
+
+    _fields_ = [
+        ("hwnd", HANDLE),
+        ("message", UINT),
+        ("wParam", c_uint64),
+        ("lParam", c_int64),
+        ("time", DWORD),
+        ("pt", POINT),
+    ]
 
 
 class TIMEVAL(Structure):

@@ -2,11 +2,13 @@
 
 The thread polls the descriptor of the operation beside its own wake descriptor, so that another thread's completion, an
 APC or a close ends the sleep. Poll is only a hint: when it fires, the step is posted to the mailbox, where bytes move.
-Blocked calls are alertable: APCs that come while the call really waits run here, outside the mailbox.
+Blocked calls are alertable: APCs that come while the call really waits run here, outside the mailbox; so does the
+thread's own `idle`, if it has one. `thread.blocked` ends the call.
 """
 
 import errno
 import select
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _INPUT = select.POLLIN | select.POLLRDHUP
 _OUTPUT = select.POLLOUT
+IDLE_INTERVAL = 0.01  # seconds between two calls of a thread's `idle`
 
 
 def block(connection: "Driving", request: Request, timeout: float | None, alertable: bool = True) -> None:
@@ -26,6 +29,8 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
         timeout: seconds; afterwards the request is withdrawn and fails with WSAETIMEDOUT (unless it is done first).
         alertable: whether APCs of this thread run meanwhile.
     """
+    if request.done:
+        return
     thread = request.owner
     assert thread is not None
     engine = connection.engine
@@ -35,12 +40,18 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
     # counts its own parks, and a listener's pump is often another one by the next look.
     posted: tuple[object, int] = (None, -1)
     was = thread.begin_park()
+    outer, thread.blocked = thread.blocked, partial(mailbox.post, connection.withdraw, request, WSAError.WSAEINTR)
+    idle = thread.idle if alertable else None
     try:
         if was:  # an APC or a signal handler calls in while its thread waits further up the stack
             mailbox.post(connection.entrust, thread, request)
         while not request.done:
             if alertable and thread.pending:
                 thread.run_apcs()
+                continue
+            if idle is not None and not idle():
+                idle = None
+                mailbox.post(connection.withdraw, request, WSAError.WSAEINTR)
                 continue
             descriptor, events, until = -1, 0, deadline
             task = connection.driven_for(request)
@@ -67,6 +78,8 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
                         posted = (task, task.generation)
                         mailbox.post(connection.resume, task, want)
                     continue
+            if idle is not None:
+                pause = IDLE_INTERVAL if pause is None else min(pause, IDLE_INTERVAL)
             if thread.park(descriptor, events, pause) and want is not None:
                 assert task is not None
                 posted = (task, task.generation)
@@ -76,12 +89,13 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
         mailbox.post(connection.withdraw, request, WSAError.WSAEINTR)
         raise
     finally:
+        thread.blocked = outer
         thread.end_park(was)
 
 
 _TIMED_OUT = WSAError.WSAETIMEDOUT
 
 
-def interrupted() -> WinsockError:
+def interrupted(why: str = "the socket was closed") -> WinsockError:
     """What a blocked call ends with when its socket is closed under it."""
-    return WinsockError(WSAError.WSAEINTR, "the socket was closed", errno=errno.EINTR)
+    return WinsockError(WSAError.WSAEINTR, why, errno=errno.EINTR)

@@ -21,11 +21,11 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import blocking, lingering, reports
 from ws2spi._engine.accepting import Accepting
 from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
-from ws2spi._engine.driving import EngineShape, aborted, afresh
+from ws2spi._engine.driving import EVERYTHING, EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
+from ws2spi._engine.observing import Observing
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
-from ws2spi._engine.sending import Sending
 from ws2spi._engine.transport import Address, SocketTransport
 from ws2spi._executive import threads
 
@@ -33,7 +33,7 @@ _numbers = itertools.count(1)
 _STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
 
 
-class Connection(Accepting, Sending):
+class Connection(Accepting, Observing):
     """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
 
     def __init__(
@@ -53,6 +53,7 @@ class Connection(Accepting, Sending):
         self.raw_send = transport.direct and plan.answers(-1, "send" if stream else "send_to") is None
         self.raw_recv = transport.direct and plan.answers(-1, "recv" if stream else "recv_from") is None
         self._connecting = False
+        self._observers = []
         self._init_sending(self.path(-1, "send" if stream else "send_to"))
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
         self._controls: list[Task] = []
@@ -178,6 +179,8 @@ class Connection(Accepting, Sending):
             self._connecting = any(other.role is Role.CONNECT for other in self._sends)
             self._reconsider()
             self._feed()
+        if self._observers:
+            self.changed(EVERYTHING)
         if self._sends:
             self.mailbox.steps.append((self._begin_next, ()))
         elif self.closing:
@@ -244,6 +247,7 @@ class Connection(Accepting, Sending):
         if self.closing:
             return
         self.closing = True
+        self.changed(EVERYTHING)
         self._end_receives()
         for task in list(self._controls):
             self._cancel(task)
@@ -391,6 +395,7 @@ class Connection(Accepting, Sending):
         self._recv_error = self._send_error = afresh(seen)
         self._reconsider()
         self._inbox.clear()
+        self.changed(EVERYTHING)
         try:
             self.transport.disconnect()
         except WinsockError:  # no kind of socket that can be disconnected

@@ -37,6 +37,22 @@ class EngineShape(Protocol):
     def block(self, connection: Any, request: Request, timeout: float | None, alertable: bool = True) -> None: ...
 
 
+EVERYTHING = -1  # all bits of `observing`
+
+
+class Observer:
+    """Who wants to hear once when a connection may show what it does not show now (`observing`).
+
+    `tell()` is called in the connection's mailbox; `interest` is then 0 until the observer asks anew.
+    """
+
+    __slots__ = ("interest", "tell")
+
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self.interest = 0
+        self.tell = tell
+
+
 def would_block() -> WinsockError:
     return WinsockError(WSAError.WSAEWOULDBLOCK)
 
@@ -60,6 +76,7 @@ class Driving:
     _pump: Task | None
     _sends: deque[Task]
     _controls: list[Task]
+    _observers: list[Observer]
 
     def _finish(self, task: Task, result: Any, error: WinsockError | None) -> None:
         """In the mailbox: `task` has ended; tell its client and let the next in line begin."""
@@ -170,6 +187,9 @@ class Driving:
             reader.connection.step(reader)
         if writer is not None and events & ~(select.EPOLLIN | select.EPOLLRDHUP) and not transport.closed:
             writer.connection.step(writer)
+        if transport.watched:
+            transport.watched = 0
+            self._tell(EVERYTHING)
         self._arm(transport)
 
     def _arm(self, transport: SocketTransport) -> None:
@@ -178,9 +198,21 @@ class Driving:
             events = select.EPOLLIN | select.EPOLLRDHUP
         if transport.writer is not None:
             events |= select.EPOLLOUT
+        events |= transport.watched
         if events & ~transport.armed and not transport.closed:
             transport.armed = events
             self.engine.arm(transport, events)
+
+    def changed(self, bits: int) -> None:
+        """In the mailbox: one of `bits` may be shown from now on. Observers look when the running step is over."""
+        if self._observers:
+            self.mailbox.steps.append((self._tell, (bits,)))
+
+    def _tell(self, bits: int) -> None:
+        for observer in tuple(self._observers):
+            if observer.interest & bits:
+                observer.interest = 0
+                observer.tell()
 
     def driven_for(self, request: Request) -> Task | None:
         """The task that a thread blocked for `request` may have to drive; a hint, taken outside the mailbox."""

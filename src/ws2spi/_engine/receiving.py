@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
-from ws2spi._engine.driving import FATAL, Driving, afresh, would_block
+from ws2spi._engine.driving import EVERYTHING, FATAL, Driving, afresh, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
 from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want
 from ws2spi._engine.transport import MAX_DATAGRAM
@@ -311,6 +311,8 @@ class Receiving(Driving):
                 self._inbox.put(data)
         else:
             self._end()
+        if self._observers:
+            self.changed(EVERYTHING)
         if self._receives or self._watchers:
             # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
             self.mailbox.steps.append((self._feed, ()))

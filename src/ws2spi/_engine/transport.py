@@ -27,6 +27,7 @@ Address = tuple[Any, ...]
 
 _RECV = socket.MSG_DONTWAIT
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SHOWN = select.POLLIN | select.POLLRDHUP | select.POLLOUT | select.POLLPRI
 _ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _SO_PEEK_OFF = 42  # asm-generic/socket.h; the socket module has no name for it
 _UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
@@ -42,8 +43,8 @@ def winsock_error(error: OSError, what: str) -> WinsockError:
 class SocketTransport:
     """A socket of ours and what the engine knows of it.
 
-    `reader` and `writer` are the tasks parked on the engine for its descriptor, `armed` the interest last told to
-    epoll.
+    `reader` and `writer` are the tasks parked on the engine for its descriptor, `watched` what observers of the
+    connection wait for there, `armed` the interest last told to epoll.
     """
 
     direct = True  # non-blocking questions can be put to the kernel without a coroutine
@@ -63,6 +64,7 @@ class SocketTransport:
         "shut_write",
         "sock",
         "stream",
+        "watched",
         "write",
         "writer",
     )
@@ -77,6 +79,7 @@ class SocketTransport:
         self.reader: Task | None = None
         self.writer: Task | None = None
         self.armed = 0
+        self.watched = 0
         self.closed = False
         self.shut_write = False
         self.reset = False  # a call was told of a reset, which the kernel tells once
@@ -333,6 +336,17 @@ class SocketTransport:
         poll = select.poll()
         poll.register(self.fd, select.POLLIN | select.POLLRDHUP if kind is Kind.READ else select.POLLOUT)
         return bool(poll.poll(0))
+
+    def shown(self) -> int:
+        """The events that poll shows now, of those a connection may be asked about."""
+        poll = select.poll()
+        poll.register(self.fd, _SHOWN)
+        ready = poll.poll(0)
+        return ready[0][1] if ready else 0
+
+    def urgent_inline(self) -> bool:
+        """Whether urgent data comes as part of the stream (SO_OOBINLINE)."""
+        return bool(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE))
 
     def descriptor(self) -> int:
         """What shows input when there may be something to receive."""

@@ -42,8 +42,8 @@ class Thread(Waitable):
     the own thread only.
     """
 
-    __slots__ = ("_eventfd", "_parked", "_pollers", "alertable_wait", "ended", "ident", "last_error", "native_id",
-                 "pending", "port")  # fmt: skip
+    __slots__ = ("_eventfd", "_parked", "_pollers", "alertable_wait", "blocked", "ended", "ident", "idle", "last_error",
+                 "native_id", "pending", "port")  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,8 @@ class Thread(Waitable):
         self.native_id = 0
         self.last_error = 0  #: the slot behind GetLastError and WSAGetLastError
         self.alertable_wait: Waiter | None = None  #: the innermost blocked alertable wait
+        self.blocked: Callable[[], object] | None = None  #: ends the innermost blocked call of this thread
+        self.idle: Callable[[], bool] | None = None  #: called now and then while a call blocks; False ends the call
         self.port: _Port | None = None  #: the completion port whose packet this thread is working on
         self._parked = False
         self._eventfd = -1

@@ -50,7 +50,17 @@ def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
     if not pair.holds():
         return None
     found: tuple[bytes, None] | None = pair.take(size, bool(flags & c.MSG_PEEK))
-    return None if found is None else found[0]
+    if found is None:
+        return None
+    receive_made(entry)
+    return found[0]
+
+
+def receive_made(entry: SocketEntry) -> None:
+    """A receive did not reach its provider, who has to know that one was made: even that re-enables network events."""
+    reenable = getattr(entry.provider, "reenable", None)
+    if reenable is not None:
+        reenable(entry, c.FD_READ | c.FD_OOB)
 
 
 def receive_moved(
@@ -86,6 +96,7 @@ def receive_moved(
             completion.refused()  # as if it had not begun: the provider begins it anew
         return False
     data, origin = found
+    receive_made(entry)
     rest = memoryview(data)
     for one in views:
         part = rest[: len(one)]

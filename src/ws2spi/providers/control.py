@@ -69,6 +69,15 @@ class OptionCalls:
             return struct.pack("<i", 0)
         return None
 
+    def set_blocking(self, entry: SocketEntry, blocking: bool) -> None:
+        """FIONBIO, the other way round; whoever uses the handle as a file meets the same mode."""
+        state: Socket = entry.state
+        state.blocking = blocking
+        if entry.pair is not None:
+            entry.pair.nonblocking = not blocking
+        if self.ifs:
+            os.set_blocking(entry.number, blocking)
+
     def _pending_error(self, state: Socket) -> int:
         value = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR, 4)
         number: int = struct.unpack("i", value)[0]
@@ -102,11 +111,10 @@ class OptionCalls:
         state: Socket = entry.state
         code &= 0xFFFFFFFF
         if code == c.FIONBIO:
-            state.blocking = not _dword(data)
-            if entry.pair is not None:
-                entry.pair.nonblocking = not state.blocking
-            if self.ifs:
-                os.set_blocking(entry.number, state.blocking)
+            blocking = not _dword(data)
+            if blocking and state.selection is not None:
+                raise WinsockError(WSAError.WSAEINVAL, "blocking mode while network events are selected")
+            self.set_blocking(entry, blocking)
             return b""
         if code == c.FIONREAD:
             waiting = entry.pair.waiting() if entry.pair is not None else 0

@@ -110,6 +110,7 @@ class ProviderTransport:
         self.reader: Task | None = None
         self.writer: Task | None = None
         self.armed = 0
+        self.watched = 0
         self.closed = False
 
     @classmethod

@@ -1,18 +1,25 @@
 """What a provider remembers of one socket."""
 
 import time
+from typing import TYPE_CHECKING
 
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion
 
+if TYPE_CHECKING:
+    from ws2spi.providers.network_events import Selection
+
 
 class Socket:
     """What a provider remembers of one socket."""
 
     __slots__ = (
+        "accepted",
         "blocking",
+        "closed",
+        "connect_failed",
         "connected",
         "connected_at",
         "connecting",
@@ -22,6 +29,7 @@ class Socket:
         "listening",
         "pending",
         "recv_timeout",
+        "selection",
         "send_timeout",
         "shut_recv",
         "shut_send",
@@ -34,6 +42,8 @@ class Socket:
         self.stream = connection.transport.stream
         self.blocking = True
         self.connected = False
+        self.accepted = False  # connected by an accept, not by a connect
+        self.connect_failed = False  # the last connect of a non-blocking socket failed
         self.connected_at = 0.0
         self.connecting: Request | None = None
         self.listening = False
@@ -42,6 +52,8 @@ class Socket:
         self.recv_timeout: float | None = None
         self.send_timeout: float | None = None
         self.error = 0  # SO_ERROR: a WSA code, read once
+        self.closed = False  # closesocket was called
+        self.selection: Selection | None = None  # WSPEventSelect or WSPAsyncSelect is active
         self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
 
     def now_connected(self) -> None:

@@ -26,7 +26,9 @@ from ws2spi._runtime.process import runtime
 from ws2spi._runtime.provider import Buffer
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.upcalls.handles import forget_ifs_handle
+from ws2spi.providers import network_events
 from ws2spi.providers.control import OptionCalls
+from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
 from ws2spi.providers.transfers import Received, Starting, fill, sent
@@ -40,9 +42,11 @@ _COPIED = 1 << 18
 _SEND_FLAGS = c.MSG_DONTROUTE | c.MSG_PARTIAL
 _RECV_FLAGS = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
 _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
+# How a connect may fail that was on its way: its outcome comes later, however quick it was.
+_FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls):
+class SocketProvider(OptionCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -116,6 +120,7 @@ class SocketProvider(OptionCalls):
         state: Socket = entry.state
         if not state.blocking and self._would_linger(state):
             raise WinsockError(WSAError.WSAEWOULDBLOCK, "unsent data and a linger time")
+        network_events.end(state)
         self._open.pop(entry.number, None)
         if self.ifs:
             forget_ifs_handle(entry.number)
@@ -139,6 +144,7 @@ class SocketProvider(OptionCalls):
         """The hidden end hung up: closesocket and nobody else had it, or foreign code closed the descriptor."""
         self._forget(entry)
         sockets.remove(entry)
+        network_events.end(entry.state)
         entry.state.connection.close()
 
     def _forget(self, entry: SocketEntry) -> None:
@@ -150,6 +156,7 @@ class SocketProvider(OptionCalls):
         self._forget(entry)
         if entry.state is None:
             return
+        network_events.end(entry.state)
         if self.ifs:
             entry.state.connection.transport.lose()
         entry.state.connection.close()
@@ -158,6 +165,7 @@ class SocketProvider(OptionCalls):
         opened, self._open = self._open, {}
         for entry in opened.values():
             state: Socket = entry.state
+            network_events.end(state)
             pending = list(state.pending.values())
             state.pending.clear()
             for completion in pending:
@@ -189,6 +197,8 @@ class SocketProvider(OptionCalls):
     def bind(self, entry: SocketEntry, address: Address) -> None:
         state: Socket = entry.state
         state.connection.perform("bind", address)
+        if state.selection is not None:
+            state.selection.reenable(0)  # a bound datagram socket is writable
 
     def listen(self, entry: SocketEntry, backlog: int) -> None:
         state: Socket = entry.state
@@ -200,6 +210,8 @@ class SocketProvider(OptionCalls):
             raise WinsockError(WSAError.WSAEINVAL, "listen before bind")
         state.connection.listen(min(backlog, socket.SOMAXCONN) if backlog >= 0 else socket.SOMAXCONN)
         state.listening = True
+        if state.selection is not None:
+            state.selection.reenable(0)
 
     def accept(self, entry: SocketEntry) -> tuple[int, Address]:
         state: Socket = entry.state
@@ -214,11 +226,13 @@ class SocketProvider(OptionCalls):
             peer = addresses.wildcard(entry.family)  # gone already; its first call will say so
         accepted = self._register(connection, state.info)
         new: Socket = accepted.state
+        new.accepted = True
         new.now_connected()
         new.blocking = state.blocking
         if not new.blocking and self.ifs:
             os.set_blocking(accepted.number, False)
         new.recv_timeout, new.send_timeout = state.recv_timeout, state.send_timeout
+        network_events.inherit(state, accepted)
         return accepted.number, peer
 
     def connect(self, entry: SocketEntry, address: Address) -> None:
@@ -234,27 +248,44 @@ class SocketProvider(OptionCalls):
             raise WinsockError(WSAError.WSAEALREADY)
         if not address[1]:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
+        state.connect_failed = False
         if state.blocking:
             state.connection.connect(address)
-            state.now_connected()
+            self._now_connected(state)
             return
-        request = state.connecting = Request()
-        starting = state.connection.submit_connect(address, lambda done: self._connect_ended(state, request, done))
-        if not starting.done:
-            raise WinsockError(WSAError.WSAEWOULDBLOCK, "connecting")
-        self._connect_ended(state, request, starting)  # its callback may still be on its way on another thread
-        if starting.error is not None:
-            state.error = 0  # told by this very return
-            raise starting.error
+        mark = state.connecting = Request()
+        mark.tag = [True]  # taken by who tells the outcome
+        starting = state.connection.submit_connect(address, lambda done: self._connect_ended(state, mark, done))
+        if starting.done:
+            error = starting.error
+            if error is not None and error.code not in _FROM_THE_NETWORK and _take(mark.tag):
+                state.connecting = None
+                state.error = 0  # told by this very return
+                raise error
+            self._connect_ended(state, mark, starting)  # its callback may still be on its way on another thread
+        # Also when it was quick: Windows never answers a connect of a stream at once.
+        raise WinsockError(WSAError.WSAEWOULDBLOCK, "connecting")
 
     def _connect_ended(self, state: Socket, mark: Request, request: Request) -> None:
         # Before the outcome can be seen: who sees it may connect again.
         if state.connecting is mark:
             state.connecting = None
+        if not _take(mark.tag):
+            return
         if request.error is None:
-            state.now_connected()
-        else:
-            state.error = request.error.code
+            self._now_connected(state)
+            return
+        state.error = request.error.code
+        state.connect_failed = True
+        if state.selection is not None:
+            state.selection.connect_ended(state.error)
+        state.connection.tell_observers()
+
+    def _now_connected(self, state: Socket) -> None:
+        state.now_connected()
+        if state.selection is not None:
+            state.selection.connect_ended(0)
+        state.connection.tell_observers()
 
     def _connect_datagram(self, state: Socket, address: Address) -> None:
         if address[:2] in (("0.0.0.0", 0), ("::", 0)):
@@ -262,7 +293,7 @@ class SocketProvider(OptionCalls):
             state.connected = False
             return
         state.connection.connect(address)
-        state.now_connected()
+        self._now_connected(state)
 
     def shutdown(self, entry: SocketEntry, how: int) -> None:
         state: Socket = entry.state
@@ -277,6 +308,7 @@ class SocketProvider(OptionCalls):
                 request = state.connection.submit_shutdown(socket.SHUT_WR)
                 if request.done and request.error is not None:
                     raise request.error
+        state.connection.tell_observers()
 
     def getsockname(self, entry: SocketEntry) -> Address:
         state: Socket = entry.state
@@ -300,6 +332,8 @@ class SocketProvider(OptionCalls):
     def send(
         self, entry: SocketEntry, buffers: Sequence[Buffer], flags: int, completion: Completion | None
     ) -> int | None:
+        if entry.state.selection is not None:
+            return self._send_selected(entry, buffers, flags, None, completion)
         return self._send(entry, buffers, flags, None, completion)
 
     def send_to(
@@ -313,7 +347,26 @@ class SocketProvider(OptionCalls):
         state: Socket = entry.state
         if not state.stream and not address[1]:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
-        return self._send(entry, buffers, flags, None if state.stream else address, completion)
+        to = None if state.stream else address
+        if state.selection is not None:
+            return self._send_selected(entry, buffers, flags, to, completion)
+        return self._send(entry, buffers, flags, to, completion)
+
+    def _send_selected(
+        self,
+        entry: SocketEntry,
+        buffers: Sequence[Buffer],
+        flags: int,
+        address: Address | None,
+        completion: Completion | None,
+    ) -> int | None:
+        """A send of a socket that has selected network events: one that would block asks for the next FD_WRITE."""
+        try:
+            return self._send(entry, buffers, flags, address, completion)
+        except WinsockError as error:
+            if error.code == WSAError.WSAEWOULDBLOCK:
+                self.reenable(entry, c.FD_WRITE)
+            raise
 
     def _send(
         self,
@@ -348,13 +401,18 @@ class SocketProvider(OptionCalls):
     def recv(
         self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
     ) -> tuple[int, int] | None:
-        result = self._recv(entry, buffers, flags, completion)
+        result = self.recv_from(entry, buffers, flags, completion)
         return None if result is None else result[:2]
 
     def recv_from(
         self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
     ) -> tuple[int, int, Address | None] | None:
-        return self._recv(entry, buffers, flags, completion)
+        if entry.state.selection is None:
+            return self._recv(entry, buffers, flags, completion)
+        try:
+            return self._recv(entry, buffers, flags, completion)
+        finally:
+            self.reenable(entry, c.FD_READ | c.FD_OOB)
 
     def _recv(
         self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
@@ -410,3 +468,12 @@ class SocketProvider(OptionCalls):
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:
         return result_of(overlapped, wait)
+
+
+def _take(tokens: list[Any]) -> bool:
+    """Whether the caller is the first to ask."""
+    try:
+        tokens.pop()
+    except IndexError:
+        return False
+    return True

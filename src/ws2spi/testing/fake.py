@@ -202,8 +202,10 @@ class FakeTransport:
         self.reader: Task | None = None
         self.writer: Task | None = None
         self.armed = 0
+        self.watched = 0
         self.closed = False
         self.was_reset = False
+        self.reset = False
         self.pieces: Iterable[int] = ()
         self.connect_delay = 0.0
         self.arrived = bytearray()
@@ -370,7 +372,14 @@ class FakeTransport:
     def shown(self) -> int:
         """The events that epoll would show."""
         events = select.EPOLLIN if self.ready(Kind.READ) else 0
+        if self.was_reset:
+            events |= select.EPOLLERR
+        elif self.ended:
+            events |= select.EPOLLRDHUP
         return events | (select.EPOLLOUT if self.ready(Kind.WRITE) else 0)
+
+    def urgent_inline(self) -> bool:
+        return False
 
     def make_abortive(self) -> None:
         self.disconnect()

@@ -5,8 +5,8 @@ C order and C names of parameters, documented return values, the code in `*lpErr
 attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The W forms are the functions; the bare
 name is an alias.
 
-`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_catalog`, `_conversions`
-and `_upcalls` hold one family of functions each.
+`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_catalog`,
+`_conversions` and `_upcalls` hold one family of functions each.
 
 Never: decides anything. A rule that is worth a test lives in `_runtime` or in the provider.
 """
@@ -28,6 +28,7 @@ from ws2spi._abi.types import (
     WSAEVENT,
     WSANETWORKEVENTS,
     WSAOVERLAPPED,
+    WSAPOLLFD,
     WSAPROTOCOL_INFOW,
     WSAPROTOCOLCHAIN,
     WSATHREADID,
@@ -37,7 +38,7 @@ from ws2spi._abi.types import (
     fd_set,
     sockaddr,
 )
-from ws2spi.ws2_32 import _catalog, _conversions, _events, _sockets, _startup, _transfer, _upcalls
+from ws2spi.ws2_32 import _catalog, _conversions, _events, _readiness, _sockets, _startup, _transfer, _upcalls
 from ws2spi.ws2_32._route import exported
 
 WSAStartup = exported(_startup.WSAStartup)
@@ -78,6 +79,19 @@ WSASetEvent = exported(_events.WSASetEvent)
 WSAResetEvent = exported(_events.WSAResetEvent)
 WSAWaitForMultipleEvents = exported(_events.WSAWaitForMultipleEvents)
 
+WSAEventSelect = exported(_readiness.WSAEventSelect)
+WSAEnumNetworkEvents = exported(_readiness.WSAEnumNetworkEvents)
+WSAAsyncSelect = exported(_readiness.WSAAsyncSelect)
+select = exported(_readiness.select)
+WSAPoll = exported(_readiness.WSAPoll)
+__WSAFDIsSet = exported(_readiness.__WSAFDIsSet)
+FD_SET = exported(_readiness.FD_SET)
+FD_CLR = exported(_readiness.FD_CLR)
+FD_ISSET = exported(_readiness.FD_ISSET)
+FD_ZERO = exported(_readiness.FD_ZERO)
+WSAGETSELECTEVENT = exported(_readiness.WSAGETSELECTEVENT)
+WSAGETSELECTERROR = exported(_readiness.WSAGETSELECTERROR)
+
 WSAEnumProtocolsW = exported(_catalog.WSAEnumProtocolsW)
 WSCEnumProtocols = exported(_catalog.WSCEnumProtocols)
 WSCGetProviderPath = exported(_catalog.WSCGetProviderPath)
@@ -114,6 +128,10 @@ WSASocket = WSASocketW
 
 __all__ = [
     "DWORD",
+    "FD_CLR",
+    "FD_ISSET",
+    "FD_SET",
+    "FD_ZERO",
     "GUID",
     "HANDLE",
     "LINGER",
@@ -127,8 +145,11 @@ __all__ = [
     "WSABUF",
     "WSADATA",
     "WSAEVENT",
+    "WSAGETSELECTERROR",
+    "WSAGETSELECTEVENT",
     "WSANETWORKEVENTS",
     "WSAOVERLAPPED",
+    "WSAPOLLFD",
     "WSAPROTOCOLCHAIN",
     "WSAPROTOCOL_INFOW",
     "WSATHREADID",
@@ -151,15 +172,19 @@ __all__ = [
     "WPUQueueApc",
     "WPUResetEvent",
     "WPUSetEvent",
+    "WSAAsyncSelect",
     "WSACleanup",
     "WSACloseEvent",
     "WSAConnect",
     "WSACreateEvent",
+    "WSAEnumNetworkEvents",
     "WSAEnumProtocols",
     "WSAEnumProtocolsW",
+    "WSAEventSelect",
     "WSAGetLastError",
     "WSAGetOverlappedResult",
     "WSAIoctl",
+    "WSAPoll",
     "WSARecv",
     "WSARecvFrom",
     "WSAResetEvent",
@@ -174,6 +199,7 @@ __all__ = [
     "WSAWaitForMultipleEvents",
     "WSCEnumProtocols",
     "WSCGetProviderPath",
+    "__WSAFDIsSet",
     "accept",
     "bind",
     "closesocket",
@@ -194,6 +220,7 @@ __all__ = [
     "ntohs",
     "recv",
     "recvfrom",
+    "select",
     "send",
     "sendto",
     "setsockopt",

@@ -12,7 +12,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import DWORD, INT, WSABUF
 from ws2spi._runtime.arguments import plain_buffer
-from ws2spi._runtime.redirected import moved, receive_moved
+from ws2spi._runtime.redirected import moved, receive_made, receive_moved
 from ws2spi._runtime.threads import own_structure
 from ws2spi.ws2_32._route import call, failed, refused, route, thread_id
 
@@ -223,8 +223,9 @@ def WSARecvFrom(
 
 def _one_buffer(s: int, buf: Any, length: int) -> WSABUF:
     """Return a WSABUF of the Berkeley functions' buffer; a bad socket is reported before a bad length."""
-    route(s)
+    entry = route(s)
     if length < 0:
+        receive_made(entry)
         raise WinsockError(WSAError.WSAEFAULT, f"length {length}")
     return WSABUF(length, address_of(buf))
 
@@ -282,7 +283,11 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
         entry = route(s)
         provider = entry.direct
         if provider is not None and (entry.pair is None or entry.pair.stream):
-            memory = plain_buffer(buf, len)
+            try:
+                memory = plain_buffer(buf, len)
+            except WinsockError:
+                receive_made(entry)
+                raise
             if entry.pair is not None:
                 data = moved(entry, memory.nbytes, flags)
                 if data is not None:

@@ -57,3 +57,9 @@ class Family:
         if entry is None:
             raise WinsockError(WSAError.WSAENOTSOCK, f"socket {s}")
         return entry
+
+    def called(self, entry: SocketEntry, events: int) -> None:
+        """A call that re-enables network events has failed before its method was reached: even that re-enables."""
+        reenable = getattr(self.provider, "reenable", None)
+        if reenable is not None:
+            reenable(entry, events)

@@ -39,6 +39,17 @@ class Life(Family):
     @handle
     def WSPAccept(self, s: int, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: Any) -> int:
         entry = self.entry(s)
+        deferred = False
+        try:
+            return self._accept(entry, addr, addrlen, lpfnCondition, dwCallbackData)
+        except WinsockError as error:
+            deferred = error.code == WSAError.WSATRY_AGAIN
+            raise
+        finally:
+            if not deferred:
+                self.called(entry, c.FD_ACCEPT)
+
+    def _accept(self, entry: SocketEntry, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: Any) -> int:
         if lpfnCondition:
             raise WinsockError(WSAError.WSAEOPNOTSUPP, "condition functions")
         out = address_out(entry, addr, addrlen)

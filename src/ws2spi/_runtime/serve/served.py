@@ -9,6 +9,7 @@ from ws2spi._abi.types import WSPPROC_NAMES
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.serve.answering import fail
+from ws2spi._runtime.serve.events import Events
 from ws2spi._runtime.serve.life import Life
 from ws2spi._runtime.serve.names import Names
 from ws2spi._runtime.serve.options import Options
@@ -16,7 +17,7 @@ from ws2spi._runtime.serve.transfer import Transfer
 from ws2spi._runtime.tables import ProcTable
 
 
-class Served(Life, Names, Options, Transfer):
+class Served(Life, Names, Options, Transfer, Events):
     """The WSP functions of one Python provider; `table` holds them."""
 
     def __init__(self, provider: Provider) -> None:

@@ -14,6 +14,7 @@ from ws2spi._runtime.completion import Completion, begin, is_null, overlapped_of
 from ws2spi._runtime.serve.answering import Family, boolean
 
 _PENDING = int(WSAError.WSA_IO_PENDING)
+_RECEIVES = c.FD_READ | c.FD_OOB  # what a receive re-enables
 
 
 class Transfer(Family):
@@ -109,20 +110,25 @@ class Transfer(Family):
         lpThreadId: Any,
         lpErrno: Any,
     ) -> int:
-        completion = None
+        completion = entry = None
+        reached = False
         try:
             entry = self.entry(s)
             buffers, flags = _receive_arguments(lpBuffers, dwBufferCount, lpFlags)
             if is_null(lpOverlapped):
                 _need(lpNumberOfBytesRecvd)
+                reached = True
                 result = self.provider.recv(entry, buffers, flags, None)
             else:
                 completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
+                reached = True
                 result = self.provider.recv(entry, buffers, flags, completion.offered)
                 if result is None:
                     return _pending(lpErrno)
                 completion.finished(result[0], result[1])
         except WinsockError as error:
+            if entry is not None and not reached:
+                self.called(entry, _RECEIVES)
             return _refused(lpErrno, error, completion)
         received, flags = result  # type: ignore[misc]
         if lpNumberOfBytesRecvd is not None:
@@ -144,17 +150,20 @@ class Transfer(Family):
         lpThreadId: Any,
         lpErrno: Any,
     ) -> int:
-        completion = None
+        completion = entry = None
+        reached = False
         try:
             entry = self.entry(s)
             buffers, flags = _receive_arguments(lpBuffers, dwBufferCount, lpFlags)
             out = address_out(entry, lpFrom, lpFromlen)
             if is_null(lpOverlapped):
                 _need(lpNumberOfBytesRecvd)
+                reached = True
                 result = self.provider.recv_from(entry, buffers, flags, None)
             else:
                 completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpBuffers, buffers))
                 completion.address_out = out
+                reached = True
                 result = self.provider.recv_from(entry, buffers, flags, completion.offered)
                 if result is None:
                     return _pending(lpErrno)
@@ -162,6 +171,8 @@ class Transfer(Family):
                     completion.set_address(result[2])
                 completion.finished(result[0], result[1])
         except WinsockError as error:
+            if entry is not None and not reached:
+                self.called(entry, _RECEIVES)
             return _refused(lpErrno, error, completion)
         received, flags, sender = result  # type: ignore[misc]
         if lpNumberOfBytesRecvd is not None:
