@@ -67,15 +67,16 @@ def test_socks5_refuses_what_is_no_proxy(text: str) -> None:
     assert done.stderr.endswith(f"option 'proxy': {text!r} is not HOST:PORT\n")
 
 
-def test_session_of_the_readme(tmp_path: Path, need: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_session_of_a_page(page: str, tmp_path: Path, need: Callable[[str], str]) -> None:
     """Copied as it stands, but for the port and the folder."""
     need("curl")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     script = "".join(block for block in blocks if "ws2spi run" in block).replace("8080", str(port))
     script = script.replace(". .venv/bin/activate\n", "").replace("/tmp/", f"{tmp_path}/")
-    assert script.count("ws2spi run") == 2
+    assert script.count("ws2spi run") >= 2
     command = f'ws2spi() {{ "{sys.executable}" -m ws2spi.cli.main "$@"; }}\n{script}kill %1\n'
     done = subprocess.run(["bash", "-ec", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

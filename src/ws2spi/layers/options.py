@@ -148,6 +148,8 @@ class File(str):
     def __new__(cls, value: str) -> "File":
         if not value:
             raise ValueError(f"{value!r} is not {cls.allowed}")
+        if value == "-":  # where other programs mean one of the standard streams
+            raise ValueError("'-' is no file here: write /dev/stdout or /dev/stderr, or ./- for a file of that name")
         return super().__new__(cls, os.path.expanduser(value))
 
 

@@ -156,8 +156,11 @@ def _find(spec: str, folder: str = "") -> tuple[str, type[Layer], str]:
     """(name for messages, class, what follows it) of a spec."""
     head, _, rest = spec.partition(":")
     head = head.strip()
-    if "/" in head or head.endswith(".py"):
+    is_option = head.partition("=")[0].strip() in _SHIPPED and "=" in head  # throttle=2MB/s is no path
+    if ("/" in head or head.endswith(".py")) and not is_option:
         module = _load(os.path.join(folder, os.path.expanduser(head)), head)
+        if rest.startswith(":"):
+            raise LayerSpecError(f"{spec}: a single colon stands before the class: {head}{rest}")
         wanted, _, options = rest.partition(":")
         if "=" in wanted:  # no class, options at once
             first, _, others = wanted.partition(",")
@@ -176,7 +179,7 @@ def _find(spec: str, folder: str = "") -> tuple[str, type[Layer], str]:
 def _unknown_layer(name: str, spec: str) -> str:
     if not name:
         return f"{spec!r} names no layer: NAME[:key=value,...] is wanted, for example throttle:rate=2MB/s"
-    if "," in name:
+    if "," in name or "=" in name:
         return f"there is no layer {name!r}: each layer has a -l of its own, and options stand behind a colon"
     here = f"; for a file write ./{name}.py:Class" if os.path.exists(f"{name}.py") else ""
     return f"there is no layer {name!r}{_did_you_mean(name, _SHIPPED)}{here} (ws2spi layers lists them)"

@@ -74,7 +74,7 @@ class Throttle(Layer):
         rate: bytes per second in each direction, where up or down says nothing else
         up: bytes per second of what the program sends
         down: bytes per second of what the program receives
-        burst: bytes that pass at once after a pause (otherwise what passes in 20 ms)
+        burst: bytes that pass at once after a pause, 0 for none (otherwise what passes in 20 ms)
         shared: yes: all connections together have the rate; no: each has it
 
     Examples:
