@@ -120,6 +120,30 @@ class _WideStructMeta(_StructType):  # type: ignore[misc]
             for field, kind, *_ in value:
                 if isinstance(kind, type) and issubclass(kind, _WideArray | WCHAR):
                     super().__setattr__(field, _WideField(cls.__dict__[field]))
+                elif isinstance(kind, type) and issubclass(kind, LPWSTR):
+                    super().__setattr__(field, _TextPointerField(cls.__dict__[field]))
+
+
+class _TextPointerField:
+    """A structure's LPWSTR field: reads as str or None, takes str, None or an address, as a c_wchar_p does on Windows.
+
+    A str's memory lives as long as the structure object through which it was stored.
+    """
+
+    def __init__(self, field: Any) -> None:
+        self._field = field
+        self.offset: int = field.offset
+        self.size: int = field.size
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return self._field.__get__(instance, owner).value
+
+    def __set__(self, instance: Any, text: Any) -> None:
+        pointer = text if isinstance(text, LPWSTR) else LPWSTR(text)
+        self._field.__set__(instance, pointer)
+        instance.__dict__[f"_text_{self.offset}"] = pointer
 
 
 if TYPE_CHECKING:  # the checker sees no difference; it could not follow the metaclass

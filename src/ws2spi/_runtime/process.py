@@ -9,6 +9,7 @@ import importlib
 import os
 import threading
 from _thread import get_ident
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -82,6 +83,7 @@ class Runtime:
         self._lock = threading.RLock()  # the counts of start-up and clean-up; no foreign code runs under it
         self._cleaning: Turn | None = None  # the last WSACleanup, while it runs
         self._inherited: list[object] = []  # a child keeps what it must not close
+        self._extensions: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
     def __repr__(self) -> str:
         return f"<Runtime starts={self.starts} sockets={len(self.sockets)} providers={len(self.providers)}>"
@@ -95,6 +97,10 @@ class Runtime:
         """Raise WSANOTINITIALISED unless providers may call up."""
         if not self.initialised:
             raise WinsockError(WSAError.WSANOTINITIALISED)
+
+    def extend(self, unload: Callable[[], None], forget: Callable[[], None]) -> None:
+        """Take part in the runtime's life: `unload` runs in the last WSACleanup, `forget` in a forked child."""
+        self._extensions.append((unload, forget))
 
     def startup(self, requested: int = HIGHEST_VERSION) -> Versions:
         """Count one start, after a last clean-up that runs on another thread.
@@ -146,6 +152,8 @@ class Runtime:
 
     def _unload(self) -> None:
         try:
+            for unload, _ in self._extensions:
+                unload()
             self.providers.clean_up()
         finally:
             self.served.clear()
@@ -201,6 +209,8 @@ class Runtime:
         self.sockets.entries.clear()
         self.starts = 0
         self.initialised = False
+        for _, begin_anew in self._extensions:
+            begin_anew()
 
 
 runtime = Runtime()

@@ -6,11 +6,36 @@ attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The
 name is an alias.
 
 `_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_catalog`,
-`_conversions` and `_upcalls` hold one family of functions each.
+`_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`, `_databases`, `_lookup`,
+`_services` and `_name_spaces`.
 
 Never: decides anything. A rule that is worth a test lives in `_runtime` or in the provider.
 """
 
+from ws2spi._abi.names import (
+    ADDRINFOA,
+    ADDRINFOW,
+    AFPROTOCOLS,
+    BLOB,
+    CSADDR_INFO,
+    HOSTENT,
+    NSP_ROUTINE,
+    PROTOENT,
+    SERVENT,
+    SOCKET_ADDRESS,
+    WSACOMPLETION,
+    WSANAMESPACE_INFOA,
+    WSANAMESPACE_INFOEXA,
+    WSANAMESPACE_INFOEXW,
+    WSANAMESPACE_INFOW,
+    WSANSCLASSINFOA,
+    WSANSCLASSINFOW,
+    WSAQUERYSETA,
+    WSAQUERYSETW,
+    WSASERVICECLASSINFOA,
+    WSASERVICECLASSINFOW,
+    WSAVERSION,
+)
 from ws2spi._abi.types import (
     DWORD,
     GUID,
@@ -38,7 +63,22 @@ from ws2spi._abi.types import (
     fd_set,
     sockaddr,
 )
-from ws2spi.ws2_32 import _catalog, _conversions, _events, _readiness, _sockets, _startup, _transfer, _upcalls
+from ws2spi.ws2_32 import (
+    _addresses,
+    _catalog,
+    _conversions,
+    _databases,
+    _events,
+    _lookup,
+    _name_spaces,
+    _readiness,
+    _resolver,
+    _services,
+    _sockets,
+    _startup,
+    _transfer,
+    _upcalls,
+)
 from ws2spi.ws2_32._route import exported
 
 WSAStartup = exported(_startup.WSAStartup)
@@ -105,6 +145,68 @@ inet_ntoa = exported(_conversions.inet_ntoa)
 inet_pton = exported(_conversions.inet_pton)
 inet_ntop = exported(_conversions.inet_ntop)
 
+WSAAddressToStringW = exported(_addresses.WSAAddressToStringW)
+WSAAddressToStringA = exported(_addresses.WSAAddressToStringA)
+WSAStringToAddressW = exported(_addresses.WSAStringToAddressW)
+WSAStringToAddressA = exported(_addresses.WSAStringToAddressA)
+InetNtopW = exported(_addresses.InetNtopW)
+InetPtonW = exported(_addresses.InetPtonW)
+WSAHtonl = exported(_addresses.WSAHtonl)
+WSAHtons = exported(_addresses.WSAHtons)
+WSANtohl = exported(_addresses.WSANtohl)
+WSANtohs = exported(_addresses.WSANtohs)
+
+getaddrinfo = exported(_resolver.getaddrinfo)
+GetAddrInfoW = exported(_resolver.GetAddrInfoW)
+freeaddrinfo = exported(_resolver.freeaddrinfo)
+FreeAddrInfoW = exported(_resolver.FreeAddrInfoW)
+getnameinfo = exported(_resolver.getnameinfo)
+GetNameInfoW = exported(_resolver.GetNameInfoW)
+gai_strerrorA = exported(_resolver.gai_strerrorA)
+gai_strerrorW = exported(_resolver.gai_strerrorW)
+
+gethostbyname = exported(_databases.gethostbyname)
+gethostbyaddr = exported(_databases.gethostbyaddr)
+gethostname = exported(_databases.gethostname)
+GetHostNameW = exported(_databases.GetHostNameW)
+getservbyname = exported(_databases.getservbyname)
+getservbyport = exported(_databases.getservbyport)
+getprotobyname = exported(_databases.getprotobyname)
+getprotobynumber = exported(_databases.getprotobynumber)
+
+WSALookupServiceBeginW = exported(_lookup.WSALookupServiceBeginW)
+WSALookupServiceBeginA = exported(_lookup.WSALookupServiceBeginA)
+WSALookupServiceNextW = exported(_lookup.WSALookupServiceNextW)
+WSALookupServiceNextA = exported(_lookup.WSALookupServiceNextA)
+WSALookupServiceEnd = exported(_lookup.WSALookupServiceEnd)
+WSANSPIoctl = exported(_lookup.WSANSPIoctl)
+
+WSASetServiceW = exported(_services.WSASetServiceW)
+WSASetServiceA = exported(_services.WSASetServiceA)
+WSAInstallServiceClassW = exported(_services.WSAInstallServiceClassW)
+WSAInstallServiceClassA = exported(_services.WSAInstallServiceClassA)
+WSARemoveServiceClass = exported(_services.WSARemoveServiceClass)
+WSAGetServiceClassInfoW = exported(_services.WSAGetServiceClassInfoW)
+WSAGetServiceClassInfoA = exported(_services.WSAGetServiceClassInfoA)
+WSAGetServiceClassNameByClassIdW = exported(_services.WSAGetServiceClassNameByClassIdW)
+WSAGetServiceClassNameByClassIdA = exported(_services.WSAGetServiceClassNameByClassIdA)
+
+WSCInstallNameSpace = exported(_name_spaces.WSCInstallNameSpace)
+WSCInstallNameSpaceEx = exported(_name_spaces.WSCInstallNameSpaceEx)
+WSCUnInstallNameSpace = exported(_name_spaces.WSCUnInstallNameSpace)
+WSCEnableNSProvider = exported(_name_spaces.WSCEnableNSProvider)
+WSCWriteNameSpaceOrder = exported(_name_spaces.WSCWriteNameSpaceOrder)
+WSCInstallNameSpace32 = exported(_name_spaces.WSCInstallNameSpace32)
+WSCInstallNameSpaceEx32 = exported(_name_spaces.WSCInstallNameSpaceEx32)
+WSCUnInstallNameSpace32 = exported(_name_spaces.WSCUnInstallNameSpace32)
+WSCEnableNSProvider32 = exported(_name_spaces.WSCEnableNSProvider32)
+WSAEnumNameSpaceProvidersW = exported(_name_spaces.WSAEnumNameSpaceProvidersW)
+WSAEnumNameSpaceProvidersA = exported(_name_spaces.WSAEnumNameSpaceProvidersA)
+WSAEnumNameSpaceProvidersExW = exported(_name_spaces.WSAEnumNameSpaceProvidersExW)
+WSAEnumNameSpaceProvidersExA = exported(_name_spaces.WSAEnumNameSpaceProvidersExA)
+WSCEnumNameSpaceProviders32 = exported(_name_spaces.WSCEnumNameSpaceProviders32)
+WSCEnumNameSpaceProvidersEx32 = exported(_name_spaces.WSCEnumNameSpaceProvidersEx32)
+
 WPUOpenCurrentThread = exported(_upcalls.WPUOpenCurrentThread)
 WPUCloseThread = exported(_upcalls.WPUCloseThread)
 WPUQueueApc = exported(_upcalls.WPUQueueApc)
@@ -124,9 +226,31 @@ WPUPostMessage = exported(_upcalls.WPUPostMessage)
 
 # The bare names of functions with text in their structures mean the W form.
 WSAEnumProtocols = WSAEnumProtocolsW
+WSAAddressToString = WSAAddressToStringW
+WSAStringToAddress = WSAStringToAddressW
+InetNtop = InetNtopW
+InetPton = InetPtonW
+GetAddrInfo = GetAddrInfoW
+FreeAddrInfo = FreeAddrInfoW
+GetNameInfo = GetNameInfoW
+gai_strerror = gai_strerrorA
+WSALookupServiceBegin = WSALookupServiceBeginW
+WSALookupServiceNext = WSALookupServiceNextW
+WSASetService = WSASetServiceW
+WSAInstallServiceClass = WSAInstallServiceClassW
+WSAGetServiceClassInfo = WSAGetServiceClassInfoW
+WSAGetServiceClassNameByClassId = WSAGetServiceClassNameByClassIdW
+WSAEnumNameSpaceProviders = WSAEnumNameSpaceProvidersW
+WSAEnumNameSpaceProvidersEx = WSAEnumNameSpaceProvidersExW
+WSCEnumNameSpaceProviders = WSAEnumNameSpaceProvidersW
 WSASocket = WSASocketW
 
 __all__ = [
+    "ADDRINFOA",
+    "ADDRINFOW",
+    "AFPROTOCOLS",
+    "BLOB",
+    "CSADDR_INFO",
     "DWORD",
     "FD_CLR",
     "FD_ISSET",
@@ -134,28 +258,56 @@ __all__ = [
     "FD_ZERO",
     "GUID",
     "HANDLE",
+    "HOSTENT",
     "LINGER",
+    "NSP_ROUTINE",
     "OVERLAPPED",
+    "PROTOENT",
+    "SERVENT",
     "SOCKADDR",
     "SOCKADDR_IN",
     "SOCKADDR_IN6",
     "SOCKADDR_STORAGE",
     "SOCKET",
+    "SOCKET_ADDRESS",
     "TIMEVAL",
     "WSABUF",
+    "WSACOMPLETION",
     "WSADATA",
     "WSAEVENT",
     "WSAGETSELECTERROR",
     "WSAGETSELECTEVENT",
+    "WSANAMESPACE_INFOA",
+    "WSANAMESPACE_INFOEXA",
+    "WSANAMESPACE_INFOEXW",
+    "WSANAMESPACE_INFOW",
     "WSANETWORKEVENTS",
+    "WSANSCLASSINFOA",
+    "WSANSCLASSINFOW",
     "WSAOVERLAPPED",
     "WSAPOLLFD",
     "WSAPROTOCOLCHAIN",
     "WSAPROTOCOL_INFOW",
+    "WSAQUERYSETA",
+    "WSAQUERYSETW",
+    "WSASERVICECLASSINFOA",
+    "WSASERVICECLASSINFOW",
     "WSATHREADID",
+    "WSAVERSION",
     "WSPDATA",
     "WSPPROC_TABLE",
     "WSPUPCALLTABLE",
+    "FreeAddrInfo",
+    "FreeAddrInfoW",
+    "GetAddrInfo",
+    "GetAddrInfoW",
+    "GetHostNameW",
+    "GetNameInfo",
+    "GetNameInfoW",
+    "InetNtop",
+    "InetNtopW",
+    "InetPton",
+    "InetPtonW",
     "WPUCloseEvent",
     "WPUCloseSocketHandle",
     "WPUCloseThread",
@@ -172,40 +324,102 @@ __all__ = [
     "WPUQueueApc",
     "WPUResetEvent",
     "WPUSetEvent",
+    "WSAAddressToString",
+    "WSAAddressToStringA",
+    "WSAAddressToStringW",
     "WSAAsyncSelect",
     "WSACleanup",
     "WSACloseEvent",
     "WSAConnect",
     "WSACreateEvent",
+    "WSAEnumNameSpaceProviders",
+    "WSAEnumNameSpaceProvidersA",
+    "WSAEnumNameSpaceProvidersEx",
+    "WSAEnumNameSpaceProvidersExA",
+    "WSAEnumNameSpaceProvidersExW",
+    "WSAEnumNameSpaceProvidersW",
     "WSAEnumNetworkEvents",
     "WSAEnumProtocols",
     "WSAEnumProtocolsW",
     "WSAEventSelect",
     "WSAGetLastError",
     "WSAGetOverlappedResult",
+    "WSAGetServiceClassInfo",
+    "WSAGetServiceClassInfoA",
+    "WSAGetServiceClassInfoW",
+    "WSAGetServiceClassNameByClassId",
+    "WSAGetServiceClassNameByClassIdA",
+    "WSAGetServiceClassNameByClassIdW",
+    "WSAHtonl",
+    "WSAHtons",
+    "WSAInstallServiceClass",
+    "WSAInstallServiceClassA",
+    "WSAInstallServiceClassW",
     "WSAIoctl",
+    "WSALookupServiceBegin",
+    "WSALookupServiceBeginA",
+    "WSALookupServiceBeginW",
+    "WSALookupServiceEnd",
+    "WSALookupServiceNext",
+    "WSALookupServiceNextA",
+    "WSALookupServiceNextW",
+    "WSANSPIoctl",
+    "WSANtohl",
+    "WSANtohs",
     "WSAPoll",
     "WSARecv",
     "WSARecvFrom",
+    "WSARemoveServiceClass",
     "WSAResetEvent",
     "WSASend",
     "WSASendTo",
     "WSASetEvent",
     "WSASetLastError",
+    "WSASetService",
+    "WSASetServiceA",
+    "WSASetServiceW",
     "WSASocket",
     "WSASocketA",
     "WSASocketW",
     "WSAStartup",
+    "WSAStringToAddress",
+    "WSAStringToAddressA",
+    "WSAStringToAddressW",
     "WSAWaitForMultipleEvents",
+    "WSCEnableNSProvider",
+    "WSCEnableNSProvider32",
+    "WSCEnumNameSpaceProviders",
+    "WSCEnumNameSpaceProviders32",
+    "WSCEnumNameSpaceProvidersEx32",
     "WSCEnumProtocols",
     "WSCGetProviderPath",
+    "WSCInstallNameSpace",
+    "WSCInstallNameSpace32",
+    "WSCInstallNameSpaceEx",
+    "WSCInstallNameSpaceEx32",
+    "WSCUnInstallNameSpace",
+    "WSCUnInstallNameSpace32",
+    "WSCWriteNameSpaceOrder",
     "__WSAFDIsSet",
     "accept",
     "bind",
     "closesocket",
     "connect",
     "fd_set",
+    "freeaddrinfo",
+    "gai_strerror",
+    "gai_strerrorA",
+    "gai_strerrorW",
+    "getaddrinfo",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostname",
+    "getnameinfo",
     "getpeername",
+    "getprotobyname",
+    "getprotobynumber",
+    "getservbyname",
+    "getservbyport",
     "getsockname",
     "getsockopt",
     "htonl",
