@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ws2spi._executive.threads import current as current_thread
     from ws2spi._executive.waits import wait
     from ws2spi._runtime.loading import install_provider, load_startup
+    from ws2spi._runtime.names.catalog import install_name_space
+    from ws2spi._runtime.names.provider import NameSpaceProvider
+    from ws2spi._runtime.names.records import Query, Service, ServiceClass
+    from ws2spi._runtime.names.services import ServiceTable
     from ws2spi.providers.layer import Layer
     from ws2spi.providers.layered import install
     from ws2spi.providers.stack import Stack
@@ -28,15 +32,21 @@ _HOMES = {  # {public name: (module, name there)}
     "CompletionPort": ("ws2spi._executive.ports", "CompletionPort"),
     "Event": ("ws2spi._executive.events", "Event"),
     "Layer": ("ws2spi.providers.layer", "Layer"),
+    "NameSpaceProvider": ("ws2spi._runtime.names.provider", "NameSpaceProvider"),
     "Packet": ("ws2spi._executive.ports", "Packet"),
     "PortClosed": ("ws2spi._executive.ports", "PortClosed"),
     "ProviderContractError": ("ws2spi._abi.errors", "ProviderContractError"),
+    "Query": ("ws2spi._runtime.names.records", "Query"),
+    "Service": ("ws2spi._runtime.names.records", "Service"),
+    "ServiceClass": ("ws2spi._runtime.names.records", "ServiceClass"),
+    "ServiceTable": ("ws2spi._runtime.names.services", "ServiceTable"),
     "Stack": ("ws2spi.providers.stack", "Stack"),
     "Thread": ("ws2spi._executive.threads", "Thread"),
     "WSAError": ("ws2spi._abi.errors", "WSAError"),
     "WinsockError": ("ws2spi._abi.errors", "WinsockError"),
     "current_thread": ("ws2spi._executive.threads", "current"),
     "install": ("ws2spi.providers.layered", "install"),
+    "install_name_space": ("ws2spi._runtime.names.catalog", "install_name_space"),
     "install_provider": ("ws2spi._runtime.loading", "install_provider"),
     "load_startup": ("ws2spi._runtime.loading", "load_startup"),
     "sleep": ("ws2spi._engine.operations", "sleep"),
@@ -47,15 +57,21 @@ __all__ = [
     "CompletionPort",
     "Event",
     "Layer",
+    "NameSpaceProvider",
     "Packet",
     "PortClosed",
     "ProviderContractError",
+    "Query",
+    "Service",
+    "ServiceClass",
+    "ServiceTable",
     "Stack",
     "Thread",
     "WSAError",
     "WinsockError",
     "current_thread",
     "install",
+    "install_name_space",
     "install_provider",
     "load_startup",
     "sleep",
