@@ -6,8 +6,8 @@ attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The
 name is an alias.
 
 `_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_catalog`,
-`_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`, `_databases`, `_lookup`,
-`_services` and `_name_spaces`.
+`_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`, `_databases`,
+`_lookup`, `_services` and `_name_spaces`.
 
 Never: decides anything. A rule that is worth a test lives in `_runtime` or in the provider.
 """
