@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ws2spi._abi.errors import ProviderContractError, WinsockError, WSAError
-    from ws2spi._engine.operations import sleep
+    from ws2spi._engine.boundary import View
+    from ws2spi._engine.operations import Cancelled, sleep
     from ws2spi._executive.events import Event
     from ws2spi._executive.ports import CompletionPort, Packet, PortClosed
     from ws2spi._executive.threads import Thread
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {  # {public name: (module, name there)}
+    "Cancelled": ("ws2spi._engine.operations", "Cancelled"),
     "CompletionPort": ("ws2spi._executive.ports", "CompletionPort"),
     "Event": ("ws2spi._executive.events", "Event"),
     "Layer": ("ws2spi.providers.layer", "Layer"),
@@ -42,6 +44,7 @@ _HOMES = {  # {public name: (module, name there)}
     "ServiceTable": ("ws2spi._runtime.names.services", "ServiceTable"),
     "Stack": ("ws2spi.providers.stack", "Stack"),
     "Thread": ("ws2spi._executive.threads", "Thread"),
+    "View": ("ws2spi._engine.boundary", "View"),
     "WSAError": ("ws2spi._abi.errors", "WSAError"),
     "WinsockError": ("ws2spi._abi.errors", "WinsockError"),
     "current_thread": ("ws2spi._executive.threads", "current"),
@@ -54,6 +57,7 @@ _HOMES = {  # {public name: (module, name there)}
 }
 
 __all__ = [
+    "Cancelled",
     "CompletionPort",
     "Event",
     "Layer",
@@ -67,6 +71,7 @@ __all__ = [
     "ServiceTable",
     "Stack",
     "Thread",
+    "View",
     "WSAError",
     "WinsockError",
     "current_thread",
