@@ -328,6 +328,11 @@ class NotAwaited(Layer):
         conn.context  # noqa: B018
 
 
+class Leaves(Layer):
+    async def recv(self, conn: Any, size: int) -> bytes:
+        raise SystemExit(3)
+
+
 class TextSent(Layer):
     async def send(self, conn: Any, data: bytes) -> None:
         await conn.below.send("text")
@@ -341,6 +346,12 @@ def test_report_names_the_authors_line_and_a_forgotten_async(rig: Rig, reported:
     assert code(rig.send(upper, b"x").result()) == WSAError.WSAECONNABORTED
     assert "'async def'" not in reported[1]
     assert "test_connection.py:" in reported[1]
+
+
+def test_exit_in_a_layer_is_its_bug_and_ends_nothing_else(rig: Rig, reported: list[str]) -> None:
+    upper, _ = rig.pair(Leaves())
+    assert code(rig.recv(upper, 1).result()) == WSAError.WSAECONNABORTED
+    assert reported[0].startswith("layer 'leaves' failed in recv: SystemExit: 3 (")
 
 
 @pytest.mark.parametrize("bad", [BadSend, BadRecv])
