@@ -45,9 +45,6 @@ METHODS = DATA_METHODS + CONTROL_METHODS
 
 Call = Callable[..., Awaitable[Any]]
 
-# What a layer must not let out. sys.exit() in a layer is meant for a program, and there is none of the layer's to end.
-_BUGS = (Exception, SystemExit)
-
 
 class Plan:
     """Which layer answers which method, worked out once for a stack.
@@ -224,7 +221,7 @@ class Edge:
                     await self._send(self._view, bytes(pieces[start : start + PIECE]))
         except WinsockError:
             raise
-        except _BUGS as error:
+        except Exception as error:
             raise self._blame("send", error) from error
         finally:
             if turn.waiting:
@@ -253,7 +250,7 @@ class Edge:
             return data[:size]
         except WinsockError:
             raise
-        except _BUGS as error:
+        except Exception as error:
             raise self._blame("recv", error) from error
         finally:
             if turn.waiting:
@@ -281,7 +278,7 @@ class Edge:
             return self._as_bytes(data), address
         except WinsockError:
             raise
-        except _BUGS as error:
+        except Exception as error:
             raise self._blame("recv_from", error) from error
         finally:
             turn.leave()
@@ -297,7 +294,7 @@ class Edge:
             return await getattr(self._layer, method)(self._view, *arguments)
         except WinsockError:
             raise
-        except _BUGS as error:
+        except Exception as error:
             raise self._blame(method, error) from error
 
     async def _or_pass(self, method: str, *arguments: Any) -> Any:
@@ -309,7 +306,7 @@ class Edge:
             return await getattr(self._layer, method)(self._view, *arguments)
         except WinsockError:
             raise
-        except _BUGS as error:
+        except Exception as error:
             if below.uses != uses:
                 raise
             reports.report(
@@ -328,7 +325,7 @@ class Edge:
             return bytes(data)
         raise ProviderContractError(self._name, f"recv must give bytes, not {type(data).__name__}")
 
-    def _blame(self, method: str, error: BaseException) -> WinsockError:
+    def _blame(self, method: str, error: Exception) -> WinsockError:
         code = getattr(getattr(type(self._layer), method), "__code__", None)
         if isinstance(error, TypeError) and code is not None and not code.co_flags & _COROUTINE:
             error.add_note(f"{method} is not written with 'async def'")
