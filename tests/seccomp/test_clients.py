@@ -17,13 +17,16 @@ STACKS = {
     "log": ["log:file={folder}/log"],
     "three": ["log:file={folder}/log", "throttle:rate=1GB/s", own("Bytes")],
     "late": [own("Late"), own("Bytes")],
+    "held": [own("Late"), own("Bytes")],  # on a kernel without simultaneous open
 }
 
 Compiled = Callable[..., Path]
 
 
 @pytest.fixture(params=STACKS)
-def layers(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
+def layers(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sequence[str]:
+    if request.param == "held":
+        monkeypatch.setenv("WS2SPI_NO_SIMULTANEOUS_OPEN", "1")
     return [layer.format(folder=tmp_path) for layer in STACKS[request.param]]
 
 

@@ -161,3 +161,18 @@ def test_doctor_names_a_supervisor_that_is_there() -> None:
     done = run([], [sys.executable, "-m", "ws2spi.cli.main", "doctor"])
     assert done.returncode == 1
     assert "a supervisor is there already" in done.stdout
+
+
+def test_doctor_names_what_is_worse_without_simultaneous_open() -> None:
+    settings = {**os.environ, "WS2SPI_NO_SIMULTANEOUS_OPEN": "1"}
+    done = run(None, [sys.executable, "-m", "ws2spi.cli.main", "doctor"], env=settings)
+    assert done.returncode == 0, done.stdout
+    assert "WS2SPI_NO_SIMULTANEOUS_OPEN is set: an event loop stops for as long as a layer takes" in done.stdout
+
+
+def test_loopback_that_connects_nothing_is_refused_with_one_line() -> None:
+    broken = "import sys\nfrom ws2spi.redirect import door, stone\nstone.Stone.works = lambda self: False\n"
+    broken += "door.Door.works = lambda self: False\nfrom ws2spi.cli.main import main\nsys.exit(main())"
+    words = command([own("Bytes")], ["true"])
+    words[1:3] = ["-c", broken]
+    assert "on the loopback cannot be connected" in refused(run(None, words), 125)

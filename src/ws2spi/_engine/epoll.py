@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from resource import RUSAGE_THREAD, getrusage
 from typing import Any
 
 from ws2spi._engine import blocking, reports
@@ -25,6 +24,7 @@ from ws2spi._engine.transport import SocketTransport
 from ws2spi._executive import threads
 
 HOG = 0.1  # seconds that one step may hold everybody else up before it is named
+_ACCOUNT = 0.02  # seconds between two looks at what the loop's thread has waited for a processor
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 
@@ -59,7 +59,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: threads.Thread | None = None  # the executive's object of the thread that runs the loop
         self._stopping = False
-        self._usage = getrusage(RUSAGE_THREAD)  # of the loop's thread, when it last came back from sleep
+        self._waited = 0.0  # seconds that the loop's thread had waited for a processor when that was last asked for
+        self._asked = 0.0  # when that was
         self._hogs: set[tuple[str, ...]] = set()  # stacks whose step was named
 
     now = staticmethod(time.monotonic)
@@ -186,8 +187,9 @@ class Engine:
                 pause = self._run_timers()
                 if self._calls or loop.pending or self._stopping:
                     pause = 0
+                if self.now() - self._asked > _ACCOUNT:
+                    self._waited, self._asked = self._has_waited(), self.now()
                 ready = self._epoll.poll(pause)
-                self._usage = getrusage(RUSAGE_THREAD)
                 for descriptor, events in ready:
                     if descriptor == loop_descriptor:
                         loop.swallow()
@@ -213,17 +215,22 @@ class Engine:
 
     def name_hog(self, connection: Any, seconds: float) -> None:
         """A step of the layers of `connection` took so long: say so, once for each stack, if that was too long."""
-        if seconds <= HOG:
-            return
-        usage, before = getrusage(RUSAGE_THREAD), self._usage
-        worked = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
-        if worked < HOG / 2 and usage.ru_nvcsw == before.ru_nvcsw:
-            return  # it neither computed nor slept: the machine gave its processor to somebody else
+        if seconds <= HOG or seconds - (self._has_waited() - self._waited) <= HOG:
+            return  # it had too little to do, or the machine gave its processor to somebody else
         names = connection.plan.names
         if names and names not in self._hogs:
             self._hogs.add(names)
             who = f"layer {names[0]!r}" if len(names) == 1 else f"one of the layers {', '.join(map(repr, names))}"
             reports.report(f"{who} held everybody up for {seconds * 1000:.0f} ms in one step; layers must not block")
+
+    def _has_waited(self) -> float:
+        """Seconds that the calling thread has been ready to run and was not let, 0 where the kernel does not say."""
+        try:
+            with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
+                _, waited, _ = file.read().split()  # nanoseconds run and waited, turns
+        except (OSError, ValueError):
+            return 0.0
+        return int(waited) / 1e9
 
     def _run_calls(self) -> None:
         calls = self._calls

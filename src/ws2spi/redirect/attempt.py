@@ -6,6 +6,9 @@ relay. A stack that looks at bytes is always held. So is a non-blocking program 
 in its connect (the program's socket would be writable before the layer is through) or that has not reached the
 bottom when the program must have its answer (its socket would look closed).
 
+Where the kernel cannot hold a socket (`door`), a held one is connected to us at once, and what would tell the program
+so is held instead: the questions.
+
 Rule: whatever the layers do, the program hears of one outcome: a connect that waits by its answer, one that does
       not by its socket's own state, with SO_ERROR as the supervisor tells it (`Desk.failures`).
 """
@@ -14,6 +17,7 @@ import errno
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from ws2spi._engine import reports
@@ -21,11 +25,13 @@ from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi.redirect.addresses import Address, show, unmapped
 from ws2spi.redirect.desk import Desk, Names
+from ws2spi.redirect.door import Door, unread
 from ws2spi.redirect.held import Held
 from ws2spi.redirect.origin import Origin
 from ws2spi.redirect.process import cookie_of, find_socket, take_socket
 from ws2spi.redirect.relay import Relay
-from ws2spi.redirect.stone import SYN_SENT, Stone, came_about, disconnect, nonblocking, state_of
+from ws2spi.redirect.seccomp import Call
+from ws2spi.redirect.stone import CLOSED, SYN_SENT, Stone, came_about, disconnect, nonblocking, state_of
 from ws2spi.redirect.transports import BorrowedTransport, OwnTransport, make_lower, settle
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # {host: what Linux connects to instead}
@@ -51,15 +57,18 @@ class Attempt:
         "_inode",
         "_local",
         "_mapped",
+        "_near",
         "_number",
         "_origin",
         "_peer",
+        "_place",
+        "_questions",
         "_result",
         "_sock",
-        "_stone",
         "_submitting",
         "_tid",
         "_transport",
+        "disturbed",
         "waits",
     )
 
@@ -77,12 +86,15 @@ class Attempt:
         self.waits = os.get_blocking(sock.fileno())
         self._calls: list[Held] = []
         self._inode = 0
-        self._stone: Stone | None = None
+        self._place: Stone | Door | None = None  # where the program's socket is held
+        self._near: socket.socket | None = None  # our end of it, once it has come through a door
+        self._questions: list[tuple[Held, Callable[[], object]]] = []
         self._local: Address = ()
         self._bound_port = 0
         self._bound_host = ""
         self._transport: BorrowedTransport | OwnTransport | None = None
         self._connection: Connection | None = None
+        self.disturbed = False  # the user has ended a question of the program's
         self._result: int | None = None  # 0 or an errno, once the layers have said it
         self._submitting = False
 
@@ -110,8 +122,10 @@ class Attempt:
             self._calls.append(first)
         self._connection = connection = stack.connection(desk.engine, transport, origin=self._origin)
         self._submitting = True
+        began = desk.engine.now()
         connection.submit_connect(self._peer, self._connected)
         self._submitting = False
+        desk.engine.name_hog(connection, desk.engine.now() - began)  # its first step, up to the first wait
         if desk.verbose:
             self._say_begun()
         if self._result is not None:
@@ -135,6 +149,27 @@ class Attempt:
         else:
             self._sock = sock
 
+    def hides(self) -> bool:
+        """Whether the program's socket is connected although the layers are not, so that its questions must wait."""
+        return isinstance(self._place, Door)
+
+    def keep_waiting(self, call: Call, sock: socket.socket, serve: Callable[[Call], object]) -> None:
+        """A question about the socket: `serve(call)` is called when the outcome is known."""
+        held = Held(call.id, call.tid, self._leave_question, question=True)
+        self._questions.append((held, lambda: serve(call)))
+        self._desk.held.hold(held, sock, again=False)
+
+    def _leave_question(self, held: Held, error: int) -> None:
+        self._questions = [entry for entry in self._questions if entry[0] is not held]
+        self.disturbed = self.disturbed or error == held.interrupted
+        self._desk.listener.answer(held.id, error)
+
+    def _serve_questions(self) -> None:
+        questions, self._questions = self._questions, []
+        for held, serve in questions:
+            self._desk.held.release(held)
+            serve()
+
     def take_error(self) -> int:
         """SO_ERROR of the program's socket, for the program, while the outcome is open."""
         transport = self._transport
@@ -152,12 +187,21 @@ class Attempt:
             self._desk.answer(held.id, held.tid, self._cookie, errno.ECONNABORTED)
         self._calls.clear()
         self._drop_sock()
+        self._close_near()
         assert self._connection is not None
         self._connection.abort()
+        self._serve_questions()
+
+    def owes(self) -> bool:
+        """Whether the program has sent something already, as it can through a door."""
+        if isinstance(self._place, Door):
+            self._place.serve()
+        near = self._near
+        return near is not None and state_of(near) != CLOSED and unread(near) > 0
 
     def abandoned(self) -> bool:
         """Whether the program has closed the socket of a connect that nobody waits in."""
-        if self._calls:
+        if self._calls or self._questions or self.owes():
             return False
         sock = self._recover()
         if sock is not None and self._sock is None:
@@ -200,18 +244,38 @@ class Attempt:
     def _hold(self, sock: socket.socket) -> int:
         """Bring the program's socket into SYN_SENT. Returns 0, or the errno with which the kernel refuses."""
         before = sock.getsockname()
-        stone = self._desk.stones.for_socket(sock.family, self._mapped)
-        refusal = stone.hold(sock, self._mapped)
+        place = self._desk.meetings.for_socket(sock.family, self._mapped)
+        refusal = place.hold(sock, self._mapped)
         if refusal != errno.EINPROGRESS:
             return refusal
-        self._stone = stone
+        self._place = place
         self._local = local = sock.getsockname()
         # A port that stays was bound by the program. (One that the kernel chose for an attempt that failed is still
         # told, but a new one is chosen.) An address can be bound without a port.
         self._bound_port = local[1] if before[1] == local[1] else 0
         self._bound_host = before[0] if before[1] in (0, local[1]) and before[0] not in _ANY else ""
         self._inode = os.fstat(sock.fileno()).st_ino
+        if isinstance(place, Door):
+            place.expect(local, self._came)
         return 0
+
+    def _came(self, near: socket.socket) -> None:
+        """The program's socket has come through the door."""
+        self._near = near
+        if self._result == 0:
+            self._join_sides(None, self._take_near())
+
+    def _take_near(self) -> socket.socket:
+        near, self._near = self._near, None
+        assert near is not None
+        return near
+
+    def _close_near(self) -> None:
+        if isinstance(self._place, Door):
+            self._place.forget(self._local)
+        if self._near is not None:
+            self._near.close()
+            self._near = None
 
     def _lower(self, held: socket.socket) -> socket.socket:
         """The socket with which the layers go out; bound as the program's is, but for its port, which is taken."""
@@ -290,9 +354,16 @@ class Attempt:
 
     def _meet(self, first: Held | None) -> None:
         """The layers are connected; now the program's socket is."""
-        assert self._stone is not None
+        place = self._place
+        if isinstance(place, Door):
+            if self._near is None:
+                self._wait_to_meet(first)
+            else:
+                self._join_sides(first, self._take_near())
+            return
+        assert place is not None
         try:
-            ours = self._stone.complete(self._local)
+            ours = place.complete(self._local)
         except OSError as error:
             reports.report(f"cannot complete the connection of {self._origin} to {show(self._peer)}: {error.strerror}")
             self._result = errno.ECONNABORTED
@@ -301,17 +372,21 @@ class Attempt:
         if came_about(state_of(ours)):
             self._join_sides(first, ours)
         elif state_of(ours) == SYN_SENT:
-            # The machine is so busy that the loopback dropped a packet; the kernel tries again.
-            if first is not None and not self.waits:
-                self._leave_it_running(first)
-            elif first is not None:
-                self._desk.held.hold(first, ours, again=False)
+            self._wait_to_meet(first)
             self._desk.engine.watch(ours.fileno(), select.EPOLLOUT, lambda _: self._met_late(ours))
         else:
             ours.close()
             self.give_up()  # nobody is there any more
             if first is not None and not self.waits:
                 self._desk.answer(first.id, first.tid, self._cookie, errno.ECONNABORTED)
+
+    def _wait_to_meet(self, first: Held | None) -> None:
+        """The machine is so busy that the loopback dropped a packet; the kernel tries again."""
+        if first is not None and not self.waits:
+            self._leave_it_running(first)
+        elif first is not None:
+            assert self._sock is not None
+            self._desk.held.hold(first, self._sock, again=False)
 
     def _met_late(self, ours: socket.socket) -> None:
         wanted = self._desk.attempts.get(self._cookie) is self
@@ -339,6 +414,9 @@ class Attempt:
         relay = Relay(desk.engine, ours, connection, desk.relays.discard)
         desk.relays.add(relay)
         relay.start()
+        if desk.program_gone:
+            relay.program_gone()
+        self._serve_questions()
 
     def _fail(self, first: Held | None) -> None:
         """The layers could not connect, or would not."""
@@ -361,7 +439,9 @@ class Attempt:
         if sock is not None and not self._borrowed():
             sock.close()
         self._sock = None
+        self._close_near()  # after the program's end, which would hear of a reset
         self._connection.close()
+        self._serve_questions()
 
     def _kernel_was_asked(self) -> bool:
         """Whether the program's own socket has begun to connect, so that EINPROGRESS is what its call returns."""
@@ -375,7 +455,7 @@ class Attempt:
         if not (isinstance(self._transport, BorrowedTransport) and self._transport.told):
             self._desk.failures.put(self._cookie, error)
         # Of the kernel's own failure there is no sign left after the layers have heard of it; so it fails once more.
-        self._desk.stones.for_socket(sock.family, self._mapped).refuse(sock, self._mapped)
+        self._desk.meetings.for_socket(sock.family, self._mapped).refuse(sock, self._mapped)
 
     def _finish_calls(self, first: Held | None, error: int, sock: socket.socket | None, nowait: int) -> None:
         """Answer all calls that wait, and `first`, which got `nowait` if it does not wait."""

@@ -11,8 +11,8 @@ from ws2spi._engine.epoll import Engine
 from ws2spi.providers.stack import Stack
 from ws2spi.redirect.addresses import Address
 from ws2spi.redirect.held import HeldCalls
+from ws2spi.redirect.meetings import Meetings
 from ws2spi.redirect.seccomp import Listener
-from ws2spi.redirect.stone import Stones
 
 if TYPE_CHECKING:
     from ws2spi.redirect.attempt import Attempt
@@ -63,19 +63,30 @@ class Desk:
         attempts: {cookie: attempt whose outcome is open}.
         names: {cookie: names to tell instead of the kernel's}.
         failures: {cookie: errno that SO_ERROR or a repeated connect has to tell}.
+        program_gone: nobody is under the filter any more.
     """
 
-    def __init__(self, engine: Engine, listener: Listener, stack: Stack, *, killable: bool, verbose: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        listener: Listener,
+        stack: Stack,
+        *,
+        killable: bool,
+        simultaneous: bool = True,
+        verbose: int = 0,
+    ) -> None:
         self.engine = engine
         self.listener = listener
         self.stack = stack
         self.verbose = verbose
-        self.stones = Stones()
+        self.meetings = Meetings(engine, simultaneous)
         self.held = HeldCalls(engine)
         self.attempts: dict[bytes, Attempt] = {}
         self.relays: set[Relay] = set()
         self.names: Memory[Names] = Memory()
         self.failures: Memory[int] = Memory()
+        self.program_gone = False
         self._killable = killable
         self._undelivered: dict[tuple[int, bytes], int] = {}  # {(tid, cookie): errno}
         self._said: Memory[bool] = Memory(1024)

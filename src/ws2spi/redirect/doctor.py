@@ -10,9 +10,11 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final, NamedTuple
 
 from ws2spi.redirect import filters, seccomp
+from ws2spi.redirect.door import Door, forced
 from ws2spi.redirect.machine import Machine, this_machine
 from ws2spi.redirect.process import PIDFD_THREAD, take_descriptor
 from ws2spi.redirect.stone import Stone
@@ -208,17 +210,15 @@ def _simultaneous_open(family: int) -> Check:
         if family == socket.AF_INET6:
             return Check("", True, "there is no IPv6 on the loopback")
         return Check("", False, os.strerror(error.errno or 0), "the loopback interface must be up: ip link set lo up")
-    try:
-        if stone.works():
+    with closing(stone):
+        if not forced() and stone.works():
             return Check("", True)
-    finally:
-        stone.close()
-    return Check(
-        "",
-        False,
-        "two sockets that connect to each other do not meet",
-        "layers that look at bytes cannot be used here; look for firewall rules on the loopback interface",
-    )
+    with closing(Door(family)) as door:
+        if not door.works():
+            advice = "layers cannot be used here: look for firewall rules on the loopback interface"
+            return Check("", False, "two sockets on the loopback cannot be connected", advice)
+    why = "WS2SPI_NO_SIMULTANEOUS_OPEN is set" if forced() else "missing"
+    return Check("", True, f"{why}: an event loop stops for as long as a layer takes to connect")
 
 
 def _descriptors() -> Check:

@@ -4,35 +4,47 @@ A thread whose notification we have received sleeps so deeply that only a fatal 
 in its place and answer as connect(2) would have: -ERESTARTSYS, which the kernel turns into EINTR or into the same call
 again, as the handler's SA_RESTART says; EINTR when the socket has SO_SNDTIMEO; EINPROGRESS when that time is over
 (EALREADY for a call that joined an attempt under way).
+
+Questions wait as well where the program's socket cannot be kept from looking connected (`door`): calls that never wait
+without us. No program is prepared for an EINTR from them; so a handler runs and the same call comes again, unless the
+signal is one by which a user ends a program, whose handler may be waiting for the call to return.
 """
 
 import errno
+import signal
 import socket
 import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from ws2spi.redirect.process import signal_waits
+from ws2spi.redirect.process import waiting_signals
 
 ERESTARTSYS: Final = 512  # linux/errno.h; never seen by a program
+ERESTARTNOINTR: Final = 513  # again, whatever the handler's SA_RESTART says
 PERIOD: Final = 0.1  # seconds between two looks for signals
 _SHARE: Final = 10  # looking may take at most a tenth of the time, however many calls are held
 
+_LEAVING: Final = sum(1 << number - 1 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM))
 _TIMEVAL: Final = struct.Struct("@ll")
 
 
 class Held:
     """One call that waits. `leave(held, error)` is called when it must be answered before the outcome is known."""
 
-    __slots__ = ("id", "interrupted", "late", "leave", "tid", "timer")
+    __slots__ = ("id", "interrupted", "late", "leave", "question", "tid", "timer")
 
-    def __init__(self, id_: int, tid: int, leave: Callable[["Held", int], object]) -> None:
+    def __init__(self, id_: int, tid: int, leave: Callable[["Held", int], object], question: bool = False) -> None:
         self.id = id_
         self.tid = tid
         self.leave = leave
         self.interrupted = ERESTARTSYS
         self.late = errno.EINPROGRESS
+        self.question = question
         self.timer: Any = None
+
+    def answer_to(self, signals: int) -> int:
+        """With what the call is left for the `signals` that wait (bit number - 1 for each)."""
+        return ERESTARTNOINTR if self.question and not signals & _LEAVING else self.interrupted
 
 
 class HeldCalls:
@@ -52,7 +64,7 @@ class HeldCalls:
         Parameters:
             again: the call joins an attempt that an earlier one began.
         """
-        seconds = send_timeout(sock)
+        seconds = 0.0 if held.question else send_timeout(sock)
         if seconds:
             held.interrupted = errno.EINTR
             held.late = errno.EALREADY if again else errno.EINPROGRESS
@@ -71,8 +83,8 @@ class HeldCalls:
     def _look(self) -> None:
         began = self._engine.now()
         for held in list(self._calls.values()):
-            if held.id in self._calls and signal_waits(held.tid):
-                self._leave(held, held.interrupted)
+            if held.id in self._calls and (signals := waiting_signals(held.tid)):
+                self._leave(held, held.answer_to(signals))
         if self._calls:
             self._engine.call_later(max(PERIOD, _SHARE * (self._engine.now() - began)), self._look)
         else:

@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from ws2spi._engine import reports
 from ws2spi.providers.stack import Stack
-from ws2spi.redirect import filters, seccomp, signals
+from ws2spi.redirect import door, filters, seccomp, signals
 from ws2spi.redirect.machine import Machine, this_machine
 from ws2spi.redirect.process import take_descriptor
 from ws2spi.redirect.stone import Stone
@@ -76,6 +76,7 @@ class Program:
         self.machine = machine
         self.listener = listener
         self.killable = killable
+        self.simultaneous = True  # whether the loopback completes simultaneous opens
 
     @classmethod
     def start(cls, argv: Sequence[str], stack: Stack, verbose: int, mask: set[int]) -> "Program":
@@ -85,7 +86,7 @@ class Program:
             raise CannotRunError(OURS, f"there is no filter for this machine ({name}); x86_64 and aarch64 have one")
         code = filters.build(machine, filters.policy(stack, verbose))
         _refuse_nesting(machine, code)
-        _try_stone(stack)
+        simultaneous = _try_loopback(stack, verbose)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
@@ -96,7 +97,9 @@ class Program:
                 if pid == 0:
                     _become(argv, machine, code, ours, theirs, mask)
             try:
-                return cls._meet(pid, machine, ours, argv[0])
+                program = cls._meet(pid, machine, ours, argv[0])
+                program.simultaneous = simultaneous
+                return program
             except BaseException:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
@@ -221,18 +224,29 @@ def _has_descriptor(pid: int, number: int) -> bool:
     return os.path.lexists(f"/proc/{pid}/fd/{number}")
 
 
-def _try_stone(stack: Stack) -> None:
-    """A stack that relays needs the kernel's simultaneous open."""
+def _try_loopback(stack: Stack, verbose: int) -> bool:
+    """Whether the loopback completes simultaneous opens. One of the two ways to hold a connect must be there."""
     if filters.transparent(stack):
-        return
-    stone = Stone()
+        return True
+    if not door.forced():
+        stone = Stone()
+        try:
+            if stone.works():
+                return True
+        finally:
+            stone.close()
+    entrance = door.Door()
     try:
-        if not stone.works():
-            raise CannotRunError(
-                OURS, "this kernel does not complete simultaneous opens on the loopback: see ws2spi doctor"
-            )
+        if not entrance.works():
+            raise CannotRunError(OURS, "two sockets on the loopback cannot be connected: see ws2spi doctor")
     finally:
-        stone.close()
+        entrance.close()
+    if verbose:
+        reports.report(
+            "no simultaneous open on the loopback: a program that does not wait in connect waits when it asks for the "
+            "outcome"
+        )
+    return False
 
 
 def _become_reaper() -> None:

@@ -144,16 +144,16 @@ def command_of(tid: int) -> str:
         return "?"
 
 
-def signal_waits(tid: int) -> bool:
-    """Whether a signal waits that would have ended an interruptible call of this thread."""
+def waiting_signals(tid: int) -> int:
+    """The signals (bit number - 1 for each) that wait and would have ended an interruptible call of this thread."""
     try:
         with open(f"/proc/{tid}/status", "rb") as file:
             lines = dict(line.split(b":", 1) for line in file if line.startswith((b"Sig", b"Shd")))
     except OSError:
-        return False  # it is dying, and its notification goes with it
+        return 0  # it is dying, and its notification goes with it
     pending = int(lines[b"SigPnd"], 16) | int(lines[b"ShdPnd"], 16)
     # Signals with an ignoring default are never queued, so what is queued and not blocked or ignored has an effect.
-    return bool(pending & ~int(lines[b"SigBlk"], 16) & ~int(lines[b"SigIgn"], 16))
+    return pending & ~int(lines[b"SigBlk"], 16) & ~int(lines[b"SigIgn"], 16)
 
 
 def find_socket(inode: int, first: int) -> tuple[int, int] | None:

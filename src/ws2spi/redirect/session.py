@@ -31,6 +31,7 @@ class Session:
             stack,
             self._all_served,
             killable=program.killable,
+            simultaneous=program.simultaneous,
             verbose=verbose,
         )
 

@@ -13,6 +13,7 @@ Measured: 18 µs, no failure in 20,000, without privileges; 2,000 held at once.
 import ctypes
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ SYN_RECEIVED: Final = 3
 CLOSED: Final = 7
 
 _TCP_FASTOPEN_CONNECT: Final = 30
+_PATIENCE: Final = 200  # milliseconds for two sockets to meet when it is tried
 _UNSPECIFIED: Final = struct.pack("=H26x", socket.AF_UNSPEC)
 
 # PyDLL: between the two calls of `refuse` no other thread may get the interpreter.
@@ -46,32 +48,52 @@ def came_about(state: int) -> bool:
     return state not in (SYN_SENT, SYN_RECEIVED, CLOSED)
 
 
-class Stone:
+class ClosedPort:
+    """A loopback address of one family at which connects are refused."""
+
+    def __init__(self, family: int) -> None:
+        self.family = family
+        self.host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        # Bound but not listening: a connect to it is refused, and the port is nobody else's.
+        self._closed = socket.socket(family)
+        self._closed.bind((self.host, 0))
+        closed: Address = self._closed.getsockname()[:2]
+        # {seen from an IPv6 socket bound for an IPv4 address: struct sockaddr}
+        self._closed_raw = {False: pack(family, closed).ljust(28), True: pack(socket.AF_INET6, closed)}
+
+    def close(self) -> None:
+        self._closed.close()
+
+    def refuse(self, sock: socket.socket, mapped: bool) -> None:
+        """Have the kernel refuse the held socket's connect: epoll, SO_ERROR and all."""
+        descriptor, closed = sock.fileno(), self._closed_raw[mapped]
+        with nonblocking(sock):
+            # Between the two calls the socket is closed with ECONNRESET in SO_ERROR, for a microsecond: they follow one
+            # another without anything of Python's between them that could be left out.
+            _connect(descriptor, _UNSPECIFIED, 28)
+            _connect(descriptor, closed, 28)
+
+
+class Stone(ClosedPort):
     """A full listener at a loopback address of one family, and a closed port beside it.
 
     Only one user's sockets can be bound to one address by SO_REUSEPORT, so nobody else's can answer for the stone.
     """
 
     def __init__(self, family: int = socket.AF_INET) -> None:
-        self.family = family
-        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        super().__init__(family)
         self._listener = socket.socket(family)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._listener.bind((host, 0))
+        self._listener.bind((self.host, 0))
         self._listener.listen(0)  # a queue of length 0 has room for one
         self.address: Address = self._listener.getsockname()[:2]
         self._plug = socket.socket(family)
         self._plug.connect(self.address)
-        # Bound but not listening: a connect to it is refused, and the port is nobody else's.
-        self._closed = socket.socket(family)
-        self._closed.bind((host, 0))
-        closed: Address = self._closed.getsockname()[:2]
-        # {seen from an IPv6 socket bound for an IPv4 address: struct sockaddr}
-        self._closed_raw = {False: pack(family, closed).ljust(28), True: pack(socket.AF_INET6, closed)}
 
     def close(self) -> None:
-        for sock in (self._listener, self._plug, self._closed):
+        for sock in (self._listener, self._plug):
             sock.close()
+        super().close()
 
     def works(self) -> bool:
         """Whether this kernel does what we count on: try it."""
@@ -79,6 +101,10 @@ class Stone:
             if self.hold(sock, False) != errno.EINPROGRESS or state_of(sock) != SYN_SENT:
                 return False
             with self.complete(sock.getsockname()) as ours:
+                if state_of(ours) == SYN_SENT:  # a busy machine, or one that does not do it
+                    poll = select.poll()
+                    poll.register(ours, select.POLLOUT)
+                    poll.poll(_PATIENCE)
                 if state_of(ours) != ESTABLISHED or state_of(sock) != ESTABLISHED:
                     return False
         with socket.socket(self.family) as sock:
@@ -95,13 +121,7 @@ class Stone:
         Returns:
             EINPROGRESS, or the error with which the kernel refuses (EISCONN, ENETUNREACH on an IPv6-only socket, …).
         """
-        # A deferred Fast Open would make the socket writable before anybody has connected.
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 0)
-        except OSError:
-            pass  # it is not closed, so connect will refuse, or there is no Fast Open in this kernel
-        with nonblocking(sock):
-            return sock.connect_ex(self._seen_from(self.address, mapped))
+        return without_fast_open(sock, self.address, mapped)
 
     def complete(self, local: Address) -> socket.socket:
         """Our end of the connection to the held socket whose local address is `local`.
@@ -124,36 +144,16 @@ class Stone:
             raise
         return ours
 
-    def refuse(self, sock: socket.socket, mapped: bool) -> None:
-        """Have the kernel refuse the held socket's connect: epoll, SO_ERROR and all."""
-        descriptor, closed = sock.fileno(), self._closed_raw[mapped]
-        with nonblocking(sock):
-            # Between the two calls the socket is closed with ECONNRESET in SO_ERROR, for a microsecond: they follow one
-            # another without anything of Python's between them that could be left out.
-            _connect(descriptor, _UNSPECIFIED, 28)
-            _connect(descriptor, closed, 28)
 
-    def _seen_from(self, address: Address, mapped: bool) -> Address:
-        return (f"::ffff:{address[0]}", address[1]) if mapped else address
-
-
-class Stones:
-    """One stone per family, made when it is first needed."""
-
-    def __init__(self) -> None:
-        self._stones: dict[int, Stone] = {}  # {family: Stone}
-
-    def for_socket(self, family: int, mapped: bool) -> Stone:
-        """The stone for a socket of `family`; IPv6 sockets that go to an IPv4 address need the IPv4 one."""
-        wanted = socket.AF_INET if mapped else family
-        stone = self._stones.get(wanted)
-        if stone is None:
-            stone = self._stones[wanted] = Stone(wanted)
-        return stone
-
-    def close(self) -> None:
-        for stone in self._stones.values():
-            stone.close()
+def without_fast_open(sock: socket.socket, address: Address, mapped: bool) -> int:
+    """Have the program's socket connect to `address`, without waiting. Parameters and result: as `Stone.hold`, or 0."""
+    # A deferred Fast Open would make the socket writable before anybody has connected.
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 0)
+    except OSError:
+        pass  # it is not closed, so connect will refuse, or there is no Fast Open in this kernel
+    with nonblocking(sock):
+        return sock.connect_ex((f"::ffff:{address[0]}", address[1]) if mapped else address)
 
 
 def disconnect(sock: socket.socket) -> int:

@@ -10,6 +10,7 @@ Rule 3: every call gets an answer, whatever fails here.
 """
 
 import errno
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -49,14 +50,14 @@ class Supervisor:
         ended: Callable[[], object],
         *,
         killable: bool,
+        simultaneous: bool = True,
         verbose: int = 0,
     ) -> None:
-        self._desk = Desk(engine, listener, stack, killable=killable, verbose=verbose)
+        self._desk = Desk(engine, listener, stack, killable=killable, simultaneous=simultaneous, verbose=verbose)
         self._engine = engine
         self._listener = listener
         self._machine = machine
         self._ended = ended
-        self._gone = False
         self._looking = False
         self._transparent = transparent(stack)
         # {system call number: who answers it}
@@ -78,7 +79,7 @@ class Supervisor:
         for relay in list(self._desk.relays):
             relay.abort()
         self._engine.unwatch(self._listener.fd)
-        self._desk.stones.close()
+        self._desk.meetings.close()
         self._ended()
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -88,8 +89,10 @@ class Supervisor:
             self._last_process_gone()
             return
         call = self._listener.receive()
-        if call is None:
-            return
+        if call is not None:
+            self._answer(call)
+
+    def _answer(self, call: Call) -> None:
         try:
             if call.architecture != self._machine.audit:
                 self._foreign(call)
@@ -120,19 +123,20 @@ class Supervisor:
 
     def _last_process_gone(self) -> None:
         """Nobody is under the filter any more: deliver what was sent, then end."""
-        self._gone = True
+        self._desk.program_gone = True
         self._engine.unwatch(self._listener.fd)
         for attempt in list(self._desk.attempts.values()):
-            attempt.give_up()
+            if not attempt.owes():
+                attempt.give_up()
         for relay in list(self._desk.relays):
             relay.program_gone()
         self._end_when_idle()
 
     def _end_when_idle(self) -> None:
-        if self._desk.relays:
+        if self._desk.relays or self._desk.attempts:
             self._engine.call_later(0.005, self._end_when_idle)
         else:
-            self._desk.stones.close()
+            self._desk.meetings.close()
             self._ended()
 
     # -- connect ---------------------------------------------------------------------------------------------------
@@ -178,6 +182,9 @@ class Supervisor:
             desk.answer(call.id, call.tid, cookie, disconnect(sock))
             return False
         if attempt is not None:
+            if attempt.hides() and not os.get_blocking(sock.fileno()):
+                attempt.keep_waiting(call, sock, self._answer)
+                return False
             attempt.join(call.id, call.tid, sock)
             return True
         refusal = addresses.refused(sock.family, data)
@@ -253,7 +260,17 @@ class Supervisor:
 
     def _getpeername(self, call: Call) -> None:
         with take_socket(call.tid, call.arguments[0]) as sock:
-            names = self._desk.names.get(cookie_of(sock)) if sock.family in _INTERNET else None
+            cookie = cookie_of(sock)
+            attempt = self._desk.attempts.get(cookie)
+            if attempt is not None and attempt.hides():
+                # After poll's word some programs ask this to learn the outcome. One that waits in connect does not; nor
+                # one that leaves: Python asks it for the text of a warning when it finds a socket that was not closed.
+                if attempt.disturbed or attempt.waits:
+                    self._listener.answer(call.id, errno.ENOTCONN)
+                else:
+                    attempt.keep_waiting(call, sock, self._answer)
+                return
+            names = self._desk.names.get(cookie) if sock.family in _INTERNET else None
             if names is None or names.peer is None or not _has_peer(sock):
                 self._listener.pass_on(call.id)
                 return
@@ -289,27 +306,30 @@ class Supervisor:
                 return
             cookie = cookie_of(sock)
             attempt = self._desk.attempts.get(cookie)
+            if attempt is not None and attempt.hides():
+                attempt.keep_waiting(call, sock, self._answer)
+                return
             error = self._desk.failures.get(cookie) or (attempt.take_error() if attempt is not None else 0)
             if not error:
                 self._listener.pass_on(call.id)
                 return
-            self._tell_error(call, error)
-            if self._desk.failures.pop(cookie) is not None:
+            if self._tell_error(call, error) and self._desk.failures.pop(cookie) is not None:
                 sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # told once, as by the kernel
 
-    def _tell_error(self, call: Call, error: int) -> None:
+    def _tell_error(self, call: Call, error: int) -> bool:
+        """Returns whether it was heard."""
         _, _, _, buffer, length = call.arguments[:5]
         room = int.from_bytes(read(call.tid, length, 4), "little", signed=True)
         if room < 0:
             self._listener.answer(call.id, errno.EINVAL)
-            return
+            return False
         if not self._listener.valid(call.id):
-            return
+            return False
         data = error.to_bytes(4, "little")[:room]
         if data:
             write(call.tid, buffer, data)
         write(call.tid, length, len(data).to_bytes(4, "little"))
-        self._listener.answer(call.id)
+        return self._listener.answer(call.id)
 
 
 def _has_peer(sock: socket.socket) -> bool:

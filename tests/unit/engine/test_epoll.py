@@ -236,8 +236,8 @@ class Spins(Layer):
 
 
 def spin() -> None:
-    end = time.monotonic() + HOG * 1.2
-    while time.monotonic() < end:
+    end = time.thread_time() + HOG * 1.2
+    while time.thread_time() < end:
         pass
 
 
@@ -267,6 +267,24 @@ def test_heart_rule_8_a_step_after_a_sleep_is_named_too(real: RealRig, reported:
     assert submitted(upper.submit_send, b"x").result() == 1
     until(lambda: reported)
     assert "layer 'spinslater' held everybody up" in reported[0]
+
+
+def test_heart_rule_8_waiting_for_a_processor_is_not_the_layers_fault(
+    real: RealRig, reported: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's account says that the thread was ready to run and was not let, for as long as the step took."""
+    upper, peer = real.pair(Spins())
+    monkeypatch.setattr(real.engine, "_has_waited", time.monotonic)
+    done = threading.Event()
+    real.engine.call_soon(done.set)
+    assert done.wait(LONG)  # the loop has begun a round with this account
+    waiting = submitted(upper.submit_recv, 1)
+    peer.send(b"x")
+    assert waiting.result() == b"x"
+    done = threading.Event()
+    real.engine.call_soon(done.set)
+    assert done.wait(LONG)
+    assert reported == []
 
 
 def test_heart_rule_8_each_stack_is_named(real: RealRig, reported: list[str]) -> None:

@@ -83,7 +83,7 @@ def test_what_has_died_is_named_no_more() -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert process.command_of(child) == "?"
-    assert not process.signal_waits(child)
+    assert process.waiting_signals(child) == 0
     with pytest.raises(OSError):
         process.process_of(child)
 
@@ -107,7 +107,7 @@ def test_signal_that_waits_is_seen_unless_it_is_blocked() -> None:
         os.waitpid(child, os.WUNTRACED)
         for number, expected in ((signal.SIGUSR2, False), (signal.SIGWINCH, False), (signal.SIGUSR1, True)):
             os.kill(child, number)
-            assert process.signal_waits(child) is expected, number
+            assert bool(process.waiting_signals(child)) is expected, number
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ws2spi.redirect.stone import CLOSED, ESTABLISHED, SYN_SENT, Stone, Stones, disconnect, state_of
+from ws2spi.redirect.stone import CLOSED, ESTABLISHED, SYN_SENT, Stone, disconnect, state_of
 
 
 @pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
@@ -99,20 +99,6 @@ def test_sockets_are_completed_again_and_again_although_we_end_first() -> None:
                 ours.shutdown(socket.SHUT_WR)
                 assert sock.recv(1) == b""
     stone.close()
-
-
-def test_mapped_destination_needs_the_ipv4_stone() -> None:
-    stones = Stones()
-    stone = stones.for_socket(socket.AF_INET6, mapped=True)
-    assert stone.family == socket.AF_INET
-    with socket.socket(socket.AF_INET6) as sock:
-        assert stone.hold(sock, True) == errno.EINPROGRESS
-        with stone.complete(sock.getsockname()) as ours:
-            assert state_of(sock) == state_of(ours) == ESTABLISHED
-    with socket.socket(socket.AF_INET6) as sock:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        assert stone.hold(sock, True) == errno.ENETUNREACH
-    stones.close()
 
 
 def test_kernel_does_what_we_count_on(stone: Stone) -> None:
