@@ -10,6 +10,7 @@ Rules:
 """
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 from ws2spi._abi.wide import LPWSTR, decode_wide, wstring_at
@@ -196,7 +197,38 @@ def read_narrow(arg: Any) -> str | None:
     return None if raw is None else raw.decode("utf-8", "surrogateescape")
 
 
+def fill(buffers: Sequence[memoryview], data: bytes) -> int:
+    """Store `data` into `buffers`, packed; returns how much found room."""
+    size = len(data)
+    if len(buffers) == 1:
+        target = buffers[0]
+        if size <= len(target):
+            target[:size] = data
+            return size
+    offset = 0
+    for target in buffers:
+        piece = data[offset : offset + len(target)]
+        target[: len(piece)] = piece
+        offset += len(piece)
+        if offset == size:
+            break
+    return offset
+
+
 __all__ = [
-    "address_of", "decode_wide", "deref", "load_dword", "load_int", "load_pointer_sized", "read_bytes", "read_narrow",
-    "read_wide", "store_int", "store_pointer", "store_pointer_sized", "view_of", "write_bytes",
+    "address_of",
+    "decode_wide",
+    "deref",
+    "fill",
+    "load_dword",
+    "load_int",
+    "load_pointer_sized",
+    "read_bytes",
+    "read_narrow",
+    "read_wide",
+    "store_int",
+    "store_pointer",
+    "store_pointer_sized",
+    "view_of",
+    "write_bytes",
 ]  # fmt: skip

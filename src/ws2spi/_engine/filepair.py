@@ -61,6 +61,8 @@ class Behind(Protocol):
         """A descriptor that shows input when there may be something to receive; -1 if there is none."""
         ...
 
+    # One that cannot withdraw a receive has `has_input() -> bool`: whether one would end at once.
+
 
 class FilePair:
     """One handle. Methods may be called from any thread.
@@ -101,6 +103,7 @@ class FilePair:
         "number",
         "on_gone",
         "receivable",
+        "shut_receive",
         "stream",
     )
 
@@ -124,6 +127,7 @@ class FilePair:
         self._mover: dict[int, int] = {}  # rule 1: who is between taking bytes and queuing them, as `Mailbox.occupant`
         self._missed = False  # somebody came meanwhile, and left the rest to the mover
         self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
+        self.shut_receive = False  # the client has shut down receiving: nothing more is moved for foreign readers
         self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
         self._ended = False  # foreign code has shut down its writing side
         self._pull: Any = None  # the receive made for foreign readers
@@ -334,13 +338,15 @@ class FilePair:
 
     def waiting(self) -> int:
         """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
-        if not self._pulled or not self.is_mine(self.number):
+        if not self._pulled or self.shut_receive or not self.is_mine(self.number):
             return 0
         return number_of(fcntl.ioctl(self.number, termios.FIONREAD, _NOTHING))
 
     def holds(self) -> bool:
         """Whether something moved may still be in the pair, so that a straight receive must `take` first."""
-        if self._pulled and not (self.waiting() or self._moved):
+        if self.shut_receive:
+            return False
+        if self._pulled and self._pull is None and not (self.waiting() or self._moved):
             self._pulled = False
         return self._pulled
 
@@ -361,8 +367,9 @@ class FilePair:
             # behind a datagram socket there is no end.
             data = client.recv(MAX_DATAGRAM, flags)
         except OSError:
-            self._pulled = False
-            self._moved.clear()
+            if self._pull is None:
+                self._pulled = False
+                self._moved.clear()
             return None
         finally:
             client.detach()
@@ -389,18 +396,25 @@ class FilePair:
         suspicion."""
         return self._enqueue is not None
 
+    def worth_a_pull(self) -> bool:
+        """Without a descriptor behind: whether a receive for foreign readers can be taken back, or ends at once."""
+        if self.can_withdraw:
+            return True
+        has_input = getattr(self.behind, "has_input", None)
+        return has_input is not None and self._pull is None and self.receivable() and bool(has_input())
+
     def idle_since(self) -> float:
         """When the last straight receive was made, on the engine's clock."""
         return self._asked
 
     def sweep(self) -> None:
         """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
-        if self._pull is None and self.receivable() and not self._unread():
+        if self._pull is None and not self.shut_receive and self.receivable() and not self._unread():
             self._start_pull()
 
     def _start_pull(self) -> None:
         behind = self.behind
-        if self._pull is None and behind is not None and not self._gone:
+        if self._pull is None and behind is not None and not self._gone and not self.shut_receive:
             self._pulled = True
             self._pull = _PENDING
             request = behind.submit_recv(PULL if self.stream else MAX_DATAGRAM, self._arrived)
@@ -457,9 +471,11 @@ class FilePair:
         """Room in the pair: if foreign code took everything, more may come at once."""
         if self._pull is not None or self._gone or not self._pulled:
             return
-        if not self._unread() and self._engine.now() - self._asked > SWEEP and self.can_withdraw:
+        if self._unread():
+            return
+        if self._engine.now() - self._asked > SWEEP:
             self._serving = True
-        if self._serving and not self._unread():
+        if self._serving:
             self._start_pull()
 
     def _unread(self) -> int:

@@ -64,7 +64,7 @@ class Sweeper:
         idle = {pair for pair in tuple(self._recent) if now - pair.idle_since() > SWEEP}
         self._recent -= idle
         suspects = {pair for pair in idle if _stocked(pair)}
-        suspects |= {pair for pair in tuple(self._blind) if pair.can_withdraw and now - pair.idle_since() > SWEEP}
+        suspects |= {pair for pair in tuple(self._blind) if now - pair.idle_since() > SWEEP and pair.worth_a_pull()}
         for descriptor, _ in self._epoll.poll(0):
             pair = self._pairs.get(descriptor)
             if pair is not None and now - pair.idle_since() > SWEEP:

@@ -160,6 +160,9 @@ class Runtime:
             self.makers.clear()
             for left in self.sockets.clear():
                 if left.pair is not None:
+                    abandon = getattr(left.pair.behind, "abandon", None)
+                    if abandon is not None:
+                        abandon()
                     left.pair.close()
 
     def provider(self, entry: CatalogEntry) -> Provider:

@@ -10,10 +10,12 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import load_dword, store_int
-from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
+from ws2spi._abi.memory import fill, load_dword, store_int
+from ws2spi._abi.types import DWORD, INT, OVERLAPPED, TIMEVAL, WSABUF, fd_set
+from ws2spi._engine import reports
 from ws2spi._runtime.arguments import address_out, read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect, is_null
+from ws2spi._runtime.line import Line
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
@@ -43,7 +45,7 @@ def _closed_elsewhere(entry: SocketEntry) -> None:
 def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
     """Return what was moved into a stream's pair for foreign readers, and not read by them: it comes before all else.
 
-    To be called before every receive of a handle with a pair; None: go to the provider.
+    To be called before every receive of a Python provider's handle with a pair; None: go to the provider.
     """
     pair = entry.pair
     pair.before_recv()
@@ -79,9 +81,26 @@ def receive_moved(
     like any other; WSAEMSGSIZE when a datagram is longer than the buffers.
 
     Returns: whether it was served; else the provider has to answer, arguments that are wrong included.
+    Errors: WSA_IO_PENDING, WSAEWOULDBLOCK: a receive made for foreign readers is in the way (see `claims`).
     """
     pair = entry.pair
-    pair.before_recv()
+    line: Line | None = getattr(pair.behind, "line", None)
+    if line is not None and line.is_busy():
+        # A receive that was made for foreign readers and cannot be taken back has the next bytes.
+        if not count or is_null(flags) or (is_null(received) and is_null(overlapped)):
+            return False
+        if not is_null(overlapped) and entry.overlapped:
+            views = read_buffers(buffers, count)
+            claimed = begin(entry, overlapped, routine, identity, views)
+            claimed.address_out = address_out(entry, sender, sender_length)
+            line.join(claimed, views, load_dword(flags))
+            raise WinsockError(WSAError.WSA_IO_PENDING)
+        if not pair.nonblocking:
+            line.wait()
+        elif not pair.waiting():
+            raise WinsockError(WSAError.WSAEWOULDBLOCK, "a receive for foreign readers comes first")
+    if line is None or not (line.is_busy() and pair.nonblocking):
+        pair.before_recv()
     if not pair.holds():
         return False
     if not count or is_null(flags) or (is_null(received) and is_null(overlapped)):
@@ -97,22 +116,43 @@ def receive_moved(
         return False
     data, origin = found
     receive_made(entry)
-    rest = memoryview(data)
-    for one in views:
-        part = rest[: len(one)]
-        one[: len(part)] = part
-        rest = rest[len(part) :]
     if out is not None and origin is not None:
         out(origin)
-    if rest and not pair.stream:
+    if fill(views, data) < len(data) and not pair.stream:
         if completion is not None:
             completion.complete(WSAError.WSAEMSGSIZE, room)
         raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {room}")
     if completion is not None:
-        completion.finished(len(data))
-    store_int(received, len(data))
+        completion.finished(min(room, len(data)))
+    store_int(received, min(room, len(data)))
     store_int(flags, 0)
     return True
+
+
+def after_shutdown(entry: SocketEntry, how: int) -> None:
+    """The client has shut down a socket whose provider keeps no state with us: what was moved is no longer received."""
+    if entry.pair is not None and how != c.SD_SEND:
+        entry.pair.shut_receive = True
+
+
+def after_ioctl(s: Any, code: int, given: Any, answer: Any) -> None:
+    """A control code was performed by a provider with a table of its own: what it does not know of is added.
+
+    Parameters:
+        given, answer: pointers to the input and the output.
+    """
+    if code not in (c.FIONBIO, c.FIONREAD):
+        return
+    entry = sockets.entries.get(getattr(s, "value", s))
+    if entry is None or entry.pair is None or not isinstance(entry.provider, TableProvider):
+        return
+    if code == c.FIONBIO:
+        entry.pair.nonblocking = bool(load_dword(given))
+    elif code == c.FIONREAD:
+        waiting = entry.pair.waiting()
+        if waiting:
+            # One receive of a stream finds what was moved and no more; of datagrams all are counted.
+            store_int(answer, waiting if entry.pair.stream else waiting + load_dword(answer))
 
 
 class TableRequest:
@@ -135,11 +175,16 @@ class TableRequest:
 
 
 class TableClient:
-    """Turns what foreign code does with a handle into overlapped calls of the handle's procedure table."""
+    """Turns what foreign code does with a handle into overlapped calls of the handle's procedure table.
+
+    Attributes:
+        line: who waits behind the receive that was made for foreign readers.
+    """
 
     def __init__(self, entry: SocketEntry) -> None:
         self._entry = entry
         self._table = entry.table
+        self.line = Line(entry)
 
     def submit_send(self, data: bytes, done: Callable[[TableRequest], None]) -> TableRequest:
         """Hand `data` to the provider's WSPSend."""
@@ -156,7 +201,12 @@ class TableClient:
             data = ctypes.string_at(buffer, count)
             return data if self._entry.info.stream else (data, None)
 
-        return self._submit("lpWSPRecv", buffer, size, done, convert)
+        def ended(request: TableRequest) -> None:
+            done(request)  # what came is in the pair now
+            self.line.advance(request.error)
+
+        self.line.begin()
+        return self._submit("lpWSPRecv", buffer, size, ended, convert)
 
     def _submit(
         self,
@@ -177,20 +227,30 @@ class TableClient:
         wsabuf = WSABUF(size, ctypes.addressof(buffer))
         count, flags, code = DWORD(), DWORD(), INT()
         started = expect(OVERLAPPED(), ended, (wsabuf, buffer))
-        failed = getattr(self._table, function)(
-            self._entry.number,
-            ctypes.byref(wsabuf),
-            1,
-            ctypes.byref(count),
-            ctypes.byref(flags) if function == "lpWSPRecv" else 0,
-            ctypes.byref(started.structure),
-            None,
-            ctypes.byref(own_structure()),
-            ctypes.byref(code),
-        )
-        if failed and code.value != WSAError.WSA_IO_PENDING:
+        try:
+            failed = getattr(self._table, function)(
+                self._entry.number,
+                ctypes.byref(wsabuf),
+                1,
+                ctypes.byref(count),
+                ctypes.byref(flags) if function == "lpWSPRecv" else 0,
+                ctypes.byref(started.structure),
+                None,
+                ctypes.byref(own_structure()),
+                ctypes.byref(code),
+            )
+        except Exception as error:  # foreign code, on a thread that serves others, too
             started.forget()
-            request.finish(None, WinsockError(code.value))
+            reports.report(f"{self._entry.info.name}: {function.removeprefix('lp')} failed: {error!r}")
+            request.finish(None, WinsockError(WSAError.WSASYSCALLFAILURE, repr(error)))
+            return request
+        if not failed:
+            if not request.done:  # it ended at once and says so only by its return
+                started.forget()
+                ended(0, count.value)
+        elif code.value != WSAError.WSA_IO_PENDING:
+            started.forget()
+            request.finish(None, WinsockError(code.value or WSAError.WSASYSCALLFAILURE))
         return request
 
     def submit_shutdown(self, how: int, done: Callable[[TableRequest], None]) -> TableRequest:
@@ -199,6 +259,10 @@ class TableClient:
         failed = self._table.lpWSPShutdown(self._entry.number, how, ctypes.byref(code))
         request.finish(None, WinsockError(code.value) if failed else None)
         return request
+
+    def abandon(self) -> None:
+        """The process cleans up."""
+        self.line.abandon()
 
     def cancel(self, request: TableRequest) -> None:
         """Nothing: no WSP function cancels one operation. What it still receives is kept for the next reader."""
@@ -210,6 +274,32 @@ class TableClient:
         room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
         code = ctypes.byref(INT())
         return not self._table.lpWSPGetPeerName(self._entry.number, room, ctypes.byref(length), code)
+
+    def has_input(self) -> bool:
+        """Whether a receive would end at once: WSPSelect says so, else FIONREAD, which does not know of an end. A
+        provider with neither is not asked for data that nobody has requested.
+        """
+        readable, code = fd_set(1), INT()
+        readable.fd_array[0] = self._entry.number
+        at_once = ctypes.byref(TIMEVAL())
+        count = self._table.lpWSPSelect(0, ctypes.byref(readable), None, None, at_once, ctypes.byref(code))
+        if count != c.SOCKET_ERROR:
+            return bool(count)
+        waiting, returned = DWORD(), DWORD()
+        failed = self._table.lpWSPIoctl(
+            self._entry.number,
+            c.FIONREAD,
+            None,
+            0,
+            ctypes.byref(waiting),
+            4,
+            ctypes.byref(returned),
+            None,
+            None,
+            ctypes.byref(own_structure()),
+            ctypes.byref(code),
+        )
+        return not failed and bool(waiting.value)
 
     def descriptor(self) -> int:
         """Return the base socket's descriptor, to be watched for data; -1 where the provider does not tell."""

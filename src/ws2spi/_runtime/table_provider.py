@@ -193,6 +193,8 @@ class TableProvider:
             *arguments, overlapped, None, ctypes.byref(own_structure()), ctypes.byref(code)
         )
         if not result:
+            if started is not None:
+                started.forget()  # a provider may say so only by its return
             return False
         if started is not None and code.value == WSAError.WSA_IO_PENDING:
             return True
@@ -201,8 +203,9 @@ class TableProvider:
         raise _failure(code, function)
 
     def cancel(self, entry: SocketEntry, thread: Thread | None, overlapped: Overlapped | None) -> int:
-        # There is no WSP function for it: on such a handle closing is the only sure cancel (spec: layering 3).
-        return 0
+        # There is no WSP function for it: of what the provider has, closing is the only sure cancel (spec: layering 3).
+        line = getattr(getattr(entry.pair, "behind", None), "line", None)
+        return 0 if line is None else int(line.cancel(thread, overlapped))
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:
         transferred, flags, code = ctypes.c_uint32(), ctypes.c_uint32(), INT()

@@ -97,7 +97,7 @@ def CancelIo(hFile: Any) -> int:
     Errors:
         ERROR_INVALID_HANDLE: `hFile` is no socket.
     Source: ioapiset.h; FileIO, cancelio.
-    Differs: nothing.
+    Differs: nothing; as on Windows, what a hand-written provider has been given is out of reach of any cancel.
     """
     found = _cancel(hFile, mine=True, overlapped=None)
     return 0 if found is None else 1
@@ -112,7 +112,7 @@ def CancelIoEx(hFile: Any, lpOverlapped: Any) -> int:
         ERROR_INVALID_HANDLE: `hFile` is no socket.
         ERROR_NOT_FOUND: nothing to cancel.
     Source: ioapiset.h; FileIO, cancelioex-func.
-    Differs: nothing.
+    Differs: nothing; as on Windows, what a hand-written provider has been given is out of reach of any cancel.
     """
     found = _cancel(hFile, mine=False, overlapped=lpOverlapped)
     if found is None:

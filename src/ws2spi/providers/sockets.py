@@ -14,6 +14,7 @@ from typing import Any
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import fill
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._engine.transport import SocketTransport, winsock_error
@@ -31,7 +32,7 @@ from ws2spi.providers.control import OptionCalls
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
-from ws2spi.providers.transfers import Received, Starting, fill, sent
+from ws2spi.providers.transfers import Received, Starting, sent
 
 Address = tuple[Any, ...]
 
@@ -239,6 +240,8 @@ class SocketProvider(OptionCalls, NetworkEvents):
         state: Socket = entry.state
         if not state.stream:
             self._connect_datagram(state, address)
+            if entry.pair is not None:
+                entry.pair.shut_receive = False
             return
         if state.listening:
             raise WinsockError(WSAError.WSAEINVAL, "connect on a listening socket")
@@ -302,6 +305,8 @@ class SocketProvider(OptionCalls, NetworkEvents):
         if how != c.SD_SEND:
             # Linux would end receives that are already pending; Winsock only refuses further ones.
             state.shut_recv = True
+            if entry.pair is not None:
+                entry.pair.shut_receive = True
         if how != c.SD_RECEIVE and not state.shut_send:
             state.shut_send = True
             if state.stream:

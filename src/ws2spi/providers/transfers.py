@@ -4,6 +4,7 @@ from _thread import get_ident
 from collections.abc import Callable, Sequence
 
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.memory import fill
 from ws2spi._engine.operations import Request
 from ws2spi._runtime.completion import Completion
 
@@ -81,21 +82,3 @@ def sent(request: Request) -> tuple[int, int, int]:
     if request.error is not None:
         return request.error.code, 0, 0
     return 0, request.result, 0
-
-
-def fill(buffers: Sequence[memoryview], data: bytes) -> int:
-    """Store `data` into `buffers`, packed; returns how much found room."""
-    size = len(data)
-    if len(buffers) == 1:
-        target = buffers[0]
-        if size <= len(target):
-            target[:size] = data
-            return size
-    offset = 0
-    for target in buffers:
-        piece = data[offset : offset + len(target)]
-        target[: len(piece)] = piece
-        offset += len(piece)
-        if offset == size:
-            break
-    return offset

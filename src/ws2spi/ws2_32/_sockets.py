@@ -206,7 +206,10 @@ def shutdown(s: int, how: int) -> int:
             entry.pair.before_send()  # what foreign code has written goes before the end
     except WinsockError as error:
         return failed(error, c.SOCKET_ERROR)
-    return status("lpWSPShutdown", s, how)
+    result = status("lpWSPShutdown", s, how)
+    if not result:
+        redirected.after_shutdown(entry, how)
+    return result
 
 
 def getsockname(s: int, name: Any, namelen: Any) -> int:
@@ -277,7 +280,10 @@ def ioctlsocket(s: int, cmd: int, argp: Any) -> int:
             return failed(error, c.SOCKET_ERROR)
         return failed(WinsockError(WSAError.WSAEFAULT, "argp"), c.SOCKET_ERROR)
     returned = DWORD()
-    return status("lpWSPIoctl", s, cmd, argp, data_in, argp, data_out, _byref(returned), None, None, thread_id())
+    result = status("lpWSPIoctl", s, cmd, argp, data_in, argp, data_out, _byref(returned), None, None, thread_id())
+    if not result:
+        redirected.after_ioctl(s, cmd, argp, argp)
+    return result
 
 
 def WSAIoctl(
@@ -300,7 +306,7 @@ def WSAIoctl(
     Source: winsock2.h, nf-winsock2-wsaioctl.
     Differs: with an OVERLAPPED `lpcbBytesReturned` may be NULL, as the page says; Windows gives WSAEFAULT.
     """
-    return status(
+    result = status(
         "lpWSPIoctl",
         s,
         dwIoControlCode & 0xFFFFFFFF,
@@ -313,3 +319,6 @@ def WSAIoctl(
         lpCompletionRoutine,
         thread_id(),
     )
+    if not result:
+        redirected.after_ioctl(s, dwIoControlCode & 0xFFFFFFFF, lpvInBuffer, lpvOutBuffer)
+    return result
