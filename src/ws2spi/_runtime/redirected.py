@@ -94,10 +94,12 @@ def receive_moved(
             claimed = begin(entry, overlapped, routine, identity, views)
             claimed.address_out = address_out(entry, sender, sender_length)
             line.join(claimed, views, load_dword(flags))
+            receive_made(entry)
             raise WinsockError(WSAError.WSA_IO_PENDING)
         if not pair.nonblocking:
             line.wait()
         elif not pair.waiting():
+            receive_made(entry)
             raise WinsockError(WSAError.WSAEWOULDBLOCK, "a receive for foreign readers comes first")
     if line is None or not (line.is_busy() and pair.nonblocking):
         pair.before_recv()
