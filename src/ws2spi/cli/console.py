@@ -55,7 +55,12 @@ def _print(text: str) -> None:
 
 def complain(text: str) -> None:
     """One line on stderr, with our name before it. Never raises: the exit status still tells."""
-    _complain(f"ws2spi: {text}\n")
+    _complain(f"ws2spi: {_printable(text)}\n")
+
+
+def _printable(text: str) -> str:
+    """On one line, and with nothing that could steer a terminal: much of it is what somebody typed."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _complain(text: str) -> None:
@@ -140,7 +145,7 @@ class Parser(argparse.ArgumentParser):
         return False
 
     def error(self, message: str) -> NoReturn:
-        self.exit(self.failure, f"ws2spi: {message} (see: {self.prog} --help)\n")
+        self.exit(self.failure, f"ws2spi: {_printable(message)} (see: {self.prog} --help)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         if message:

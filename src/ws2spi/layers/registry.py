@@ -24,7 +24,7 @@ _SHIPPED = {
 }
 
 # key, key=value or key="a value, with commas", up to a comma or the end.
-_PAIR = re.compile(r'([^,=]*[^,=\s][^,=]*)(?:="([^"]*)"(?=,|$)|=("[^"]*$|[^,]*))?(?=,|$)')
+_PAIR = re.compile(r'([^,=]*[^,=\s][^,=]*)(?:="([^"]*)"(?=,|\Z)|=("[^"]*\Z|[^,]*))?(?=,|\Z)')
 
 _TRUE = frozenset({"yes", "true", "on", "1"})
 _FALSE = frozenset({"no", "false", "off", "0"})
@@ -102,7 +102,7 @@ def sees_nothing(cls: type[Layer]) -> str:
         return f"{cls.__name__} overrides {', '.join(sorted(overrides))} only, which no program's calls reach"
     names = [name for name in dir(cls) if not name.startswith("_") and not hasattr(Layer, name)]
     if any(name.startswith("WSP") for name in names):
-        return f"{cls.__name__} overrides WSP functions only, which are called by Winsock clients in this process"
+        return f"{cls.__name__} overrides WSP functions only, which no program under ws2spi run calls"
     slips = [f"{name!r}{hint}" for name in names if (hint := _did_you_mean(name, METHODS))]
     hint = f" ({'; '.join(slips)})" if slips else ""
     return f"{cls.__name__} overrides none of Layer's methods{hint}"

@@ -95,6 +95,13 @@ def test_usage_error_says_where_to_read_on(ws2spi: Callable[..., Outcome], words
     assert ws2spi(*words) == (2, "", says)
 
 
+@pytest.mark.parametrize("word", ["-l=log:file=\"a\nb", "--stack=no\x1b[31m\nfile", "--st\n"])
+def test_complaint_is_one_line_whatever_was_typed(ws2spi: Callable[..., Outcome], word: str) -> None:
+    status, _, err = ws2spi("run", word, "true")
+    assert status == 125
+    assert err[:-1].isprintable()
+
+
 def test_help_of_run_shows_that_arguments_may_be_missing(ws2spi: Callable[..., Outcome]) -> None:
     _, out, _ = ws2spi("run", "--help")
     assert "PROGRAM [ARGUMENT ...]\n" in out

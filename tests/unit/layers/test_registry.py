@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ws2spi.layers
 from ws2spi.layers import registry
@@ -235,6 +237,21 @@ def test_file_that_does_not_work_shows_the_real_error(mine: str, source: str, sa
 def test_describe_with_options_is_refused() -> None:
     with pytest.raises(LayerSpecError, match="without options"):
         registry.describe("throttle:rate=1")
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.text("a=, :\n"), min_size=1))
+def test_quoted_values_come_back_as_they_are(wanted: dict[str, str]) -> None:
+    assert registry._pairs("x", ",".join(f'{key}="{value}"' for key, value in wanted.items())) == wanted
+
+
+@given(st.text('ab=",: \n', max_size=30))
+def test_any_text_is_options_or_one_line_of_refusal(text: str) -> None:
+    try:
+        pairs = registry._pairs("x", text)
+    except LayerSpecError:
+        return
+    assert all(key.strip() for key in pairs)
+    assert sum(map(len, pairs)) <= len(text)
 
 
 def test_load_stack_top_first(mine: str) -> None:
