@@ -18,6 +18,14 @@ _SESSION_SLACK = 8
 _SHARED_THREADS = "ws2spi-"  # threads the runtime keeps for the life of the process begin with this
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, and no program that one starts, sees the catalog of who runs the tests; there is no file at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WS2SPI_CATALOG", str(tmp_path_factory.mktemp("catalog") / "catalog.sqlite"))
+        yield
+
+
 @pytest.fixture
 def need() -> Callable[[str], str]:
     """`need("curl")`: the path of a program; skips the test where it is missing, fails it when CI is set."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ws2spi._executive.threads import Thread
     from ws2spi._executive.threads import current as current_thread
     from ws2spi._executive.waits import wait
+    from ws2spi._runtime.catalog import StoredCatalog
     from ws2spi._runtime.loading import install_provider, load_startup
     from ws2spi._runtime.names.catalog import install_name_space
     from ws2spi._runtime.names.provider import NameSpaceProvider
@@ -43,6 +44,7 @@ _HOMES = {  # {public name: (module, name there)}
     "ServiceClass": ("ws2spi._runtime.names.records", "ServiceClass"),
     "ServiceTable": ("ws2spi._runtime.names.services", "ServiceTable"),
     "Stack": ("ws2spi.providers.stack", "Stack"),
+    "StoredCatalog": ("ws2spi._runtime.catalog", "StoredCatalog"),
     "Thread": ("ws2spi._executive.threads", "Thread"),
     "View": ("ws2spi._engine.boundary", "View"),
     "WSAError": ("ws2spi._abi.errors", "WSAError"),
@@ -70,6 +72,7 @@ __all__ = [
     "ServiceClass",
     "ServiceTable",
     "Stack",
+    "StoredCatalog",
     "Thread",
     "View",
     "WSAError",

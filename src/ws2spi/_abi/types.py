@@ -30,8 +30,8 @@ __all__ = [
     "LPVOID", "LPWSTR", "MSG", "OVERLAPPED", "OVERLAPPED_ENTRY", "POINT", "SHORT", "SOCKADDR", "SOCKADDR_IN",
     "SOCKADDR_IN6", "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT", "WCHAR", "WORD",
     "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLFD", "WSAPROTOCOLCHAIN",
-    "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES", "WSPPROC_TABLE", "WSPUPCALLTABLE",
-    "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
+    "WSAPROTOCOL_INFOA", "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES", "WSPPROC_TABLE",
+    "WSPUPCALLTABLE", "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
 ]  # fmt: skip
 
 BYTE = c_ubyte
@@ -134,6 +134,12 @@ class WSAPROTOCOL_INFOW(Structure):
         ("dwProviderReserved", DWORD),
         ("szProtocol", WCHAR * (WSAPROTOCOL_LEN + 1)),
     ]
+
+
+class WSAPROTOCOL_INFOA(Structure):
+    """As WSAPROTOCOL_INFOW but for the last field."""
+
+    _fields_ = [*WSAPROTOCOL_INFOW._fields_[:-1], ("szProtocol", c_char * (WSAPROTOCOL_LEN + 1))]
 
 
 class WSANETWORKEVENTS(Structure):

@@ -1,18 +1,25 @@
-"""Installing hand-written providers, and loading a provider by its path as a layer does with the one below it.
+"""Loading providers by their path, and installing hand-written ones for this process.
 
-A path is what WPUGetProviderPath gives: `ws2spi:` and the provider's id. Where Windows has LoadLibrary and
-GetProcAddress("WSPStartup"), there is `load_startup(path)`, for every kind of provider.
+A stored provider's path names a file or a module and something in it (`catalog.paths`): a `WSPStartup`, which is a full
+provider; a `Layer` class, an object or a list of them, or a `Stack`, which become one; or a function without parameters
+that returns any of these. Without a name, the module's `WSPStartup` is meant, else its only `Layer`.
+
+`ws2spi:` and a provider's id stand for a provider that has no file: the built-in ones, and those of this process alone.
+Where Windows has LoadLibrary and GetProcAddress("WSPStartup"), there is `load_startup(path)`, for every kind of them.
 """
 
 import functools
+import importlib
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from ws2spi._abi.constants import MAX_PATH
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import deref
 from ws2spi._abi.types import WSPDATA, WSPPROC_NAMES
-from ws2spi._runtime.catalog import CatalogEntry, Loader
+from ws2spi._runtime.catalog import PATH_PREFIX, CatalogEntry, Loader, StoredCatalog
+from ws2spi._runtime.catalog.paths import parts
 from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.serve import table_of
@@ -20,11 +27,27 @@ from ws2spi._runtime.signatures import typed
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.tables import Startup, start
 
-PATH_PREFIX = "ws2spi:"
+# Loaded by name: they stand on lower floors than this folder.
+_LAYERED = "ws2spi.providers.layered"
+_LAYER = "ws2spi.providers.layer"
+_STACK = "ws2spi.providers.stack"
+_REGISTRY = "ws2spi.layers.registry"
 
 _LOWEST, _HIGHEST = (1, 0), (HIGHEST_VERSION & 0xFF, HIGHEST_VERSION >> 8)
 
 _startups: dict[uuid.UUID, Startup] = {}  # {provider id: the WSPStartup it was installed with}
+
+# {(provider id of a layer's own entry, path): its stack}: the chains of an IFS layer are providers of their own, and
+# yet one layer, with one state, until the last WSACleanup.
+_stacks: dict[tuple[uuid.UUID, str], Any] = {}
+runtime.extend(_stacks.clear, _stacks.clear)
+
+
+class NoEntryPointError(WinsockError):
+    """The module is there, and nothing in it is a provider."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(WSAError.WSAEPROVIDERFAILEDINIT, detail)
 
 
 def install_provider(startup: Startup, entries: Sequence[CatalogEntry], *, top: bool = True) -> list[CatalogEntry]:
@@ -51,23 +74,158 @@ def install_provider(startup: Startup, entries: Sequence[CatalogEntry], *, top: 
     return installed
 
 
+def install_layer(
+    provider_id: uuid.UUID,
+    path: str,
+    name: str,
+    flags: int,
+    kinds: Sequence[tuple[int, int, int]] | None,
+    *,
+    path32: str | None = None,
+    both: bool = False,
+) -> int:
+    """Install a layer with its chains in the stored catalog, as WSCInstallProviderAndChains does.
+
+    A layer with handles of its own is loaded first, to see that it is one.
+
+    Returns: the id of its own, hidden entry.
+    Errors:
+        WSAEINVAL: a path that is too long or leads nowhere; and as `StoredCatalog.install_chains`.
+        WSAEINVALIDPROCTABLE: what lies there is no provider.
+    """
+    if any(len(one) >= MAX_PATH for one in (path, path32 or "")):
+        raise WinsockError(WSAError.WSAEINVAL, f"a path has at most {MAX_PATH - 1} characters")
+    if path and not flags:
+        try:
+            resolve(path)
+        except NoEntryPointError as error:
+            raise WinsockError(WSAError.WSAEINVALIDPROCTABLE, error.detail) from error
+        except WinsockError as error:
+            raise WinsockError(WSAError.WSAEINVAL, error.detail) from error
+    return StoredCatalog().install_chains(provider_id, path, name, flags, kinds, path32=path32, both=both)
+
+
+def stored_provider_path(provider_id: uuid.UUID) -> str:
+    """Return the path of a provider as the stored catalog has it now, else as this process sees it.
+
+    Errors:
+        WSAEINVAL: neither knows it.
+    """
+    return runtime.catalog.path(provider_id, StoredCatalog().snapshot())
+
+
 def load_startup(path: str) -> Startup:
     """Return the WSPStartup of the provider at `path`.
 
     Errors:
         WSAEPROVIDERFAILEDINIT: nothing can be loaded from there.
     """
-    try:
-        provider_id = uuid.UUID(path.removeprefix(PATH_PREFIX))
-    except ValueError:
-        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"no provider at {path!r}") from None
-    entry = runtime.catalog.by_provider(provider_id)
-    if entry is None:
+    entry = _entry_at(path)
+    if entry is not None:
+        return _startups.get(entry.provider_id) or startup_of(runtime.provider(entry))
+    if path.startswith(PATH_PREFIX) or not path:
         raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"no provider at {path!r}")
-    startup = _startups.get(provider_id)
-    return startup or startup_of(runtime.provider(entry))
+    found = resolve(path)
+    if not callable(found):
+        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{path}: a layer must be installed to be started")
+    return _typed_startup(found)
 
 
+def _entry_at(path: str) -> CatalogEntry | None:
+    if not path.startswith(PATH_PREFIX):
+        return runtime.catalog.by_path(path)
+    try:
+        return runtime.catalog.by_provider(uuid.UUID(path.removeprefix(PATH_PREFIX)))
+    except ValueError:
+        return None
+
+
+# -- stored providers --------------------------------------------------------------------------------------------------
+
+
+def loader_of(path: str) -> Loader:
+    """Return what loads the provider stored with `path`."""
+
+    def load(entry: CatalogEntry) -> Provider:
+        known = runtime.catalog.stored(entry.provider_id)
+        key = (known.owner if known is not None else None) or entry.provider_id, path
+        found = _stacks.get(key) or resolve(path)
+        if callable(found):
+            startup = _startups[entry.provider_id] = _typed_startup(found)
+            return TableProvider(start(startup, entry), entry.name)
+        if entry.ifs and not found.ifs:
+            detail = f"{path}: it looks at bytes, and was installed as an IFS layer, which never sees them"
+            raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, detail)
+        _stacks[key] = found
+        provider: Provider = importlib.import_module(_LAYERED).LayeredProvider(found, ifs=entry.ifs)
+        return provider
+
+    return load
+
+
+def resolve(path: str) -> Any:
+    """Return what a path names: a `Stack`, or the WSPStartup of a hand-written provider, the only one that is callable.
+
+    Errors:
+        WSAEPROVIDERFAILEDINIT: it leads nowhere, or what lies there fails; as `NoEntryPointError`, it is no provider.
+    """
+    place = parts(path)
+    registry = importlib.import_module(_REGISTRY)
+    shown = f"{place.file or place.module}{f':{place.name}' if place.name else ''}"
+    try:
+        module = registry.load_file(place.file) if place.file else importlib.import_module(place.module)
+        found = _named(module, place.name, shown, importlib.import_module(_LAYER).Layer)
+        if place.options or isinstance(found, type):
+            found = registry.make(found, place.options, shown)
+        elif callable(found) and found.__name__ != "WSPStartup":
+            found = found()
+    except WinsockError:
+        raise
+    except registry.LayerSpecError as error:
+        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, str(error)) from error
+    except (Exception, SystemExit) as error:
+        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{shown}: {_one_line(error)}") from error
+    return _provider_in(found, shown)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _named(module: Any, name: str, shown: str, layer: type) -> Any:
+    """Return what a module has under a name; without one, its WSPStartup or its only layer."""
+    if name:
+        found = getattr(module, name, None)
+        if found is None:
+            raise NoEntryPointError(f"{shown}: the module has no {name!r}")
+        return found
+    if hasattr(module, "WSPStartup"):
+        return module.WSPStartup
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, layer) and value.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise NoEntryPointError(f"{shown}: it has no WSPStartup, and {len(own) or 'no'} layers")
+    return own[0]
+
+
+def _provider_in(found: Any, shown: str) -> Any:
+    layer, stack = importlib.import_module(_LAYER).Layer, importlib.import_module(_STACK).Stack
+    if isinstance(found, stack):
+        return found
+    if isinstance(found, layer):
+        return stack([found])
+    if isinstance(found, list | tuple) and found and all(isinstance(one, layer) for one in found):
+        return stack(found)
+    startup = getattr(found, "WSPStartup", None) or found
+    if callable(startup):
+        return startup
+    raise NoEntryPointError(f"{shown} is {type(found).__name__}, and no provider: a WSPStartup or a Layer is wanted")
+
+
+# -- the way back ------------------------------------------------------------------------------------------------------
 def startup_of(provider: Provider) -> Startup:
     """Return a WSPStartup that hands out the functions of a provider written in Python."""
 

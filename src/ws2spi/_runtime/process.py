@@ -13,8 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine import lingering
-from ws2spi._runtime.catalog import Catalog, CatalogEntry, Loader
+from ws2spi._engine import lingering, reports
+from ws2spi._runtime.catalog import Catalog, CatalogEntry, Loader, place
+from ws2spi._runtime.catalog.categories import permitted, this_process
+from ws2spi._runtime.catalog.snapshot import Snapshot
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.sockets import SocketTable, sockets
 from ws2spi._runtime.started import StartedProviders, Turn
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from ws2spi._runtime.tables import ProcTable
 
 HIGHEST_VERSION = 0x0202  # low byte major, high byte minor
-BASE_PROVIDER = "ws2spi.providers.base"  # loaded by name: it stands on a lower floor than this folder
+# Loaded by name: they stand on lower floors than this folder, or are not wanted by everybody.
+BASE_PROVIDER = "ws2spi.providers.base"
+_LOADING = "ws2spi._runtime.loading"
+_STORE = "ws2spi._runtime.catalog.store"
 
 
 class Versions(NamedTuple):
@@ -64,6 +69,11 @@ def _load_base(entry: CatalogEntry) -> Provider:
     return loader(entry)
 
 
+def _load_stored(path: str) -> Loader:
+    loader: Loader = importlib.import_module(_LOADING).loader_of(path)
+    return loader
+
+
 class Runtime:
     """The one runtime of a process.
 
@@ -72,7 +82,8 @@ class Runtime:
     """
 
     def __init__(self) -> None:
-        self.catalog = Catalog(_load_base)
+        self.catalog = Catalog(_load_base, _load_stored)
+        self._application: tuple[int | None] | None = None  # (permitted LSP categories,), once they were looked up
         self.sockets: SocketTable = sockets
         self.starts = 0
         self.initialised = False
@@ -82,6 +93,7 @@ class Runtime:
         self.served: dict[int, Any] = {}  # {id of a provider: its served table's owner, which keeps the provider}
         self._lock = threading.RLock()  # the counts of start-up and clean-up; no foreign code runs under it
         self._cleaning: Turn | None = None  # the last WSACleanup, while it runs
+        self._told: set[str] = set()  # what was reported
         self._inherited: list[object] = []  # a child keeps what it must not close
         self._extensions: list[tuple[Callable[[], None], Callable[[], None]]] = []
 
@@ -105,14 +117,19 @@ class Runtime:
     def startup(self, requested: int = HIGHEST_VERSION) -> Versions:
         """Count one start, after a last clean-up that runs on another thread.
 
+        The first one, and the first after a full clean-up, reads the stored catalog.
+
         Errors:
             WSAVERNOTSUPPORTED: a version below 1.0.
-            WSASYSNOTREADY: a provider asks from within its own WSPCleanup.
+            WSASYSNOTREADY: a provider asks from within its own WSPCleanup; or there is a catalog file and it cannot be
+                read, and why is told on stderr.
         """
         versions = negotiate(requested)
         if versions is None:
             raise WinsockError(WSAError.WSAVERNOTSUPPORTED, f"version {requested & 0xFF}.{requested >> 8 & 0xFF}")
         while True:
+            if not self.starts:
+                self._read_catalog_at_start()
             with self._lock:
                 cleaning = self._cleaning
                 if cleaning is None:
@@ -122,6 +139,29 @@ class Runtime:
             if cleaning.thread == get_ident():
                 raise WinsockError(WSAError.WSASYSNOTREADY, "the process is cleaning up")
             cleaning.wait()
+
+    def _read_catalog_at_start(self) -> None:
+        try:
+            self.read_catalog()
+        except WinsockError as error:
+            # Going on with the built-in entries would leave out what somebody installed: a firewall, perhaps.
+            reports.report(f"the catalog of providers cannot be read: {error.detail}")
+            raise WinsockError(WSAError.WSASYSNOTREADY, error.detail) from error
+
+    def read_catalog(self) -> None:
+        """Make what the catalog file holds now what this process sees; sockets that exist stay as they are.
+
+        Which layers the application permits is looked up once and stays for the life of the process.
+
+        Errors:
+            As `StoredCatalog.view`.
+        """
+        snapshot, applications = Snapshot(), {}
+        if place.exists():
+            snapshot, applications, _ = importlib.import_module(_STORE).StoredCatalog().view()
+        if self._application is None:
+            self._application = (permitted(applications, *this_process()) if applications else None,)
+        self.catalog.take(snapshot, self._application[0])
 
     def cleanup(self) -> None:
         """Balance one start. The last one ends every socket, without telling who waits for pending operations.
@@ -169,8 +209,46 @@ class Runtime:
         """Return the provider of a catalog entry, loading it at the first use: see `StartedProviders.provider`."""
         return self.providers.provider(entry)
 
+    def choose(self, family: int, kind: int, protocol: int) -> CatalogEntry:
+        """Return the entry that socket() means; as `Catalog.find`, and WSAEPROVIDERFAILEDINIT for a broken chain."""
+        return self._checked(self.catalog.find(family, kind, protocol))
+
+    def named(self, catalog_id: int) -> CatalogEntry:
+        """Return the entry that a WSAPROTOCOL_INFO names by its id.
+
+        Errors:
+            WSAEINVAL: no such entry, or a layer's own, of which no socket can be made.
+            WSAEPROVIDERFAILEDINIT: a broken chain, or one that this application does not admit.
+        """
+        entry = self.catalog.get(catalog_id)
+        if entry is None or not entry.chain_length:
+            raise WinsockError(WSAError.WSAEINVAL, f"catalog entry {catalog_id}")
+        return self._checked(entry)
+
+    def _checked(self, entry: CatalogEntry) -> CatalogEntry:
+        if entry.chain:
+            try:
+                self.catalog.check(entry)
+            except WinsockError as error:
+                self._tell(error.detail)
+                raise
+        return entry
+
+    def _tell(self, text: str) -> None:
+        """Report a failure to load, once: a program may try again and again."""
+        if text not in self._told:
+            self._told.add(text)
+            reports.report(text)
+
     def _load(self, entry: CatalogEntry) -> Provider:
-        return self.catalog.loader(entry)(entry)
+        try:
+            return self.catalog.loader(entry)(entry)
+        except WinsockError as error:
+            self._tell(f"{entry.name} cannot be loaded: {error}")
+            raise
+        except Exception as error:
+            self._tell(f"{entry.name} cannot be loaded: {error!r}")
+            raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{entry.name}: {error!r}") from error
 
     @property
     def engine(self) -> "Engine":
@@ -214,6 +292,7 @@ class Runtime:
         self.initialised = False
         for _, begin_anew in self._extensions:
             begin_anew()
+        self._application = None
 
 
 runtime = Runtime()

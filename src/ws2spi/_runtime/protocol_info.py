@@ -6,7 +6,9 @@ Structures are read and written by field name, so a client's own layout of WSAPR
 import uuid
 from typing import Any
 
-from ws2spi._abi.types import WSAPROTOCOL_INFOW
+from ws2spi._abi.constants import MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LEN
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.types import WSAPROTOCOL_INFOA, WSAPROTOCOL_INFOW
 from ws2spi._runtime.catalog import CatalogEntry
 
 # {field of WSAPROTOCOL_INFOW: attribute of CatalogEntry}; the id, the chain and the name are not plain integers.
@@ -46,7 +48,7 @@ def read_guid(source: Any) -> uuid.UUID:
 
 
 def write(target: Any, entry: CatalogEntry) -> None:
-    """Store an entry in a WSAPROTOCOL_INFOW structure."""
+    """Store an entry in a WSAPROTOCOL_INFOW structure, or in the A form: in UTF-8, cut to its room."""
     for field, attribute in _FIELDS.items():
         setattr(target, field, getattr(entry, attribute))
     write_guid(target.ProviderId, entry.provider_id)
@@ -54,7 +56,10 @@ def write(target: Any, entry: CatalogEntry) -> None:
     members = entry.chain or ((entry.catalog_id,) if entry.base else ())
     for position, member in enumerate(members):
         target.ProtocolChain.ChainEntries[position] = member
-    target.szProtocol = entry.name
+    if isinstance(target, WSAPROTOCOL_INFOA):
+        target.szProtocol = entry.name.encode("utf-8", "replace")[:WSAPROTOCOL_LEN].decode(errors="ignore").encode()
+    else:
+        target.szProtocol = entry.name
 
 
 def structure(entry: CatalogEntry) -> WSAPROTOCOL_INFOW:
@@ -65,9 +70,15 @@ def structure(entry: CatalogEntry) -> WSAPROTOCOL_INFOW:
 
 
 def read(source: Any) -> CatalogEntry:
-    """Return the entry that a WSAPROTOCOL_INFOW structure describes, whether or not the catalog has it."""
+    """Return the entry that a WSAPROTOCOL_INFOW structure describes, whether or not the catalog has it.
+
+    Errors:
+        WSAEINVAL: a chain of an impossible length.
+    """
     values = {attribute: int(getattr(source, field)) for field, attribute in _FIELDS.items()}
     length = source.ProtocolChain.ChainLen
+    if not 0 <= length <= MAX_PROTOCOL_CHAIN:
+        raise WinsockError(WSAError.WSAEINVAL, f"a chain of {length} entries")
     chain = tuple(source.ProtocolChain.ChainEntries[position] for position in range(length)) if length > 1 else ()
     return CatalogEntry(
         name=source.szProtocol,

@@ -149,6 +149,29 @@ def _from_table(file: str, number: int, table: dict[str, Any]) -> Layer:
         raise LayerSpecError(f"{file}: layer {number}: {error}") from None
 
 
+# For the catalog, whose providers are named by a module or a file, in whatever folder they are loaded.
+
+
+def provider_path(spec: str) -> str:
+    """The provider path (`ws2spi._runtime.catalog.paths`) of what `parse` makes of `spec`. Raises LayerSpecError."""
+    _, cls, rest = _find(spec)
+    head = spec.partition(":")[0].strip()
+    place = cls.__module__ if head in _SHIPPED else os.path.realpath(os.path.expanduser(head))
+    return f"{place}:{cls.__name__}" + (f":{rest}" if rest else "")
+
+
+def load_file(path: str) -> ModuleType:
+    """The module of a file, executed once. Raises LayerSpecError."""
+    return _load(path, path)
+
+
+def make(cls: Any, options: str, shown: str) -> Layer:
+    """A layer of a class, with `key=value,...`. Raises LayerSpecError, also when it is no such class."""
+    if not (isinstance(cls, type) and issubclass(cls, Layer)):
+        raise LayerSpecError(f"{shown} is not a layer: a layer is a class derived from ws2spi.Layer")
+    return _build(shown, cls, _pairs(shown, options))
+
+
 # Finding the class.
 
 

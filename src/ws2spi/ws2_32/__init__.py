@@ -54,6 +54,7 @@ from ws2spi._abi.types import (
     WSANETWORKEVENTS,
     WSAOVERLAPPED,
     WSAPOLLFD,
+    WSAPROTOCOL_INFOA,
     WSAPROTOCOL_INFOW,
     WSAPROTOCOLCHAIN,
     WSATHREADID,
@@ -66,6 +67,7 @@ from ws2spi._abi.types import (
 from ws2spi.ws2_32 import (
     _addresses,
     _catalog,
+    _categories,
     _conversions,
     _databases,
     _events,
@@ -133,8 +135,29 @@ WSAGETSELECTEVENT = exported(_readiness.WSAGETSELECTEVENT)
 WSAGETSELECTERROR = exported(_readiness.WSAGETSELECTERROR)
 
 WSAEnumProtocolsW = exported(_catalog.WSAEnumProtocolsW)
+WSAEnumProtocolsA = exported(_catalog.WSAEnumProtocolsA)
 WSCEnumProtocols = exported(_catalog.WSCEnumProtocols)
+WSCEnumProtocols32 = exported(_catalog.WSCEnumProtocols32)
 WSCGetProviderPath = exported(_catalog.WSCGetProviderPath)
+WSCGetProviderPath32 = exported(_catalog.WSCGetProviderPath32)
+WSCInstallProvider = exported(_catalog.WSCInstallProvider)
+WSCInstallProvider64_32 = exported(_catalog.WSCInstallProvider64_32)
+WSCInstallProviderAndChains = exported(_catalog.WSCInstallProviderAndChains)
+WSCInstallProviderAndChains64_32 = exported(_catalog.WSCInstallProviderAndChains64_32)
+WSCDeinstallProvider = exported(_catalog.WSCDeinstallProvider)
+WSCDeinstallProvider32 = exported(_catalog.WSCDeinstallProvider32)
+WSCUpdateProvider = exported(_catalog.WSCUpdateProvider)
+WSCUpdateProvider32 = exported(_catalog.WSCUpdateProvider32)
+WSCWriteProviderOrder = exported(_catalog.WSCWriteProviderOrder)
+WSCWriteProviderOrder32 = exported(_catalog.WSCWriteProviderOrder32)
+
+WSCSetProviderInfo = exported(_categories.WSCSetProviderInfo)
+WSCSetProviderInfo32 = exported(_categories.WSCSetProviderInfo32)
+WSCGetProviderInfo = exported(_categories.WSCGetProviderInfo)
+WSCGetProviderInfo32 = exported(_categories.WSCGetProviderInfo32)
+WSCSetApplicationCategory = exported(_categories.WSCSetApplicationCategory)
+WSCGetApplicationCategory = exported(_categories.WSCGetApplicationCategory)
+WSAProviderConfigChange = exported(_categories.WSAProviderConfigChange)
 
 htons = exported(_conversions.htons)
 ntohs = exported(_conversions.ntohs)
@@ -287,6 +310,7 @@ __all__ = [
     "WSAOVERLAPPED",
     "WSAPOLLFD",
     "WSAPROTOCOLCHAIN",
+    "WSAPROTOCOL_INFOA",
     "WSAPROTOCOL_INFOW",
     "WSAQUERYSETA",
     "WSAQUERYSETW",
@@ -340,6 +364,7 @@ __all__ = [
     "WSAEnumNameSpaceProvidersW",
     "WSAEnumNetworkEvents",
     "WSAEnumProtocols",
+    "WSAEnumProtocolsA",
     "WSAEnumProtocolsW",
     "WSAEventSelect",
     "WSAGetLastError",
@@ -367,6 +392,7 @@ __all__ = [
     "WSANtohl",
     "WSANtohs",
     "WSAPoll",
+    "WSAProviderConfigChange",
     "WSARecv",
     "WSARecvFrom",
     "WSARemoveServiceClass",
@@ -386,20 +412,38 @@ __all__ = [
     "WSAStringToAddressA",
     "WSAStringToAddressW",
     "WSAWaitForMultipleEvents",
+    "WSCDeinstallProvider",
+    "WSCDeinstallProvider32",
     "WSCEnableNSProvider",
     "WSCEnableNSProvider32",
     "WSCEnumNameSpaceProviders",
     "WSCEnumNameSpaceProviders32",
     "WSCEnumNameSpaceProvidersEx32",
     "WSCEnumProtocols",
+    "WSCEnumProtocols32",
+    "WSCGetApplicationCategory",
+    "WSCGetProviderInfo",
+    "WSCGetProviderInfo32",
     "WSCGetProviderPath",
+    "WSCGetProviderPath32",
     "WSCInstallNameSpace",
     "WSCInstallNameSpace32",
     "WSCInstallNameSpaceEx",
     "WSCInstallNameSpaceEx32",
+    "WSCInstallProvider",
+    "WSCInstallProvider64_32",
+    "WSCInstallProviderAndChains",
+    "WSCInstallProviderAndChains64_32",
+    "WSCSetApplicationCategory",
+    "WSCSetProviderInfo",
+    "WSCSetProviderInfo32",
     "WSCUnInstallNameSpace",
     "WSCUnInstallNameSpace32",
+    "WSCUpdateProvider",
+    "WSCUpdateProvider32",
     "WSCWriteNameSpaceOrder",
+    "WSCWriteProviderOrder",
+    "WSCWriteProviderOrder32",
     "__WSAFDIsSet",
     "accept",
     "bind",

@@ -87,11 +87,9 @@ def WSASocketA(af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, d
 def _choose(af: int, type: int, protocol: int, lpProtocolInfo: Any) -> tuple[CatalogEntry, Any]:
     given = deref(lpProtocolInfo, WSAPROTOCOL_INFOW)
     if given is None:
-        entry = runtime.catalog.find(af, type, protocol)
+        entry = runtime.choose(af, type, protocol)
         return entry, ctypes.pointer(protocol_info.structure(entry))
-    named = runtime.catalog.get(given.dwCatalogEntryId)
-    if named is None:
-        raise WinsockError(WSAError.WSAEINVAL, f"catalog entry {given.dwCatalogEntryId}")
+    named = runtime.named(given.dwCatalogEntryId)
     # The client's own structure goes down: a provider finds in it what WSADuplicateSocket put there.
     return named, lpProtocolInfo
 

@@ -14,6 +14,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import WSAPROTOCOL_INFOW
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.catalog import BASE_ENTRIES, BASE_IPV4, Catalog, CatalogEntry
+from ws2spi._runtime.catalog.entries import FIRST_PRIVATE_ID
 
 
 def loader(entry: CatalogEntry) -> Any:
@@ -34,7 +35,7 @@ def test_installed_entries_go_on_top_in_their_order_or_to_the_end() -> None:
     bottom = catalog.install([memory_entry(name="z")], loader, top=False)
     assert [entry.name for entry in catalog.enum_protocols()][:2] == ["a", "b"]
     assert catalog.enum_protocols()[-1].name == "z"
-    assert [entry.catalog_id for entry in (*top, *bottom)] == [1005, 1006, 1007]
+    assert [entry.catalog_id for entry in (*top, *bottom)] == [FIRST_PRIVATE_ID + n for n in range(3)]
     assert catalog.find(2, 1, 6).name == "a"
 
 

@@ -19,7 +19,7 @@ _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def _entry_of(catalog_id: int) -> CatalogEntry:
-    entry = runtime.catalog.get(catalog_id)
+    entry = runtime.catalog.recall(catalog_id)  # a socket of an entry that has gone lives on
     if entry is None:
         raise WinsockError(WSAError.WSAEINVAL, f"catalog entry {catalog_id}")
     return entry
@@ -120,6 +120,4 @@ def get_provider_path(provider_id: uuid.UUID) -> str:
     Errors:
         WSAEINVAL: no entry of the catalog has that id.
     """
-    if runtime.catalog.by_provider(provider_id) is None:
-        raise WinsockError(WSAError.WSAEINVAL, f"provider {provider_id}")
-    return f"ws2spi:{provider_id}"
+    return runtime.catalog.path(provider_id)
