@@ -12,6 +12,9 @@ from types import ModuleType
 
 import pytest
 
+from ws2spi import View, testing
+from ws2spi._engine.boundary import METHODS
+from ws2spi._engine.operations import Event
 from ws2spi.cli.main import SUBCOMMANDS, build_parser
 from ws2spi.layers.registry import LayerSpecError, describe, parse
 
@@ -120,6 +123,18 @@ def test_readme_shows_the_example_as_it_is() -> None:
     for page in ("README.md", "docs/tutorial.md"):
         assert source in [text.strip() for text in blocks(ROOT / page, "python")], page
     assert len([line for line in source.splitlines() if line.strip()]) <= 10
+
+
+def test_page_on_layers_names_every_member() -> None:
+    page = (ROOT / "docs" / "layers.md").read_text()
+    for method in METHODS:
+        assert f"`{method}(conn" in page, method
+    for name in (name for cls in (View, Event) for name in vars(cls) if not name.startswith("_") and name != "park"):
+        assert re.search(rf"`{name}(\(\w*\))?`", page), name
+    for name in ("name", "on_error", "handshakes", "overrides()", "ifs()"):
+        assert f"\n| `{name}` |" in page, name
+    for name in testing.__all__:
+        assert f"`{name}" in page, name
 
 
 def test_toml_blocks_are_stacks() -> None:

@@ -59,8 +59,12 @@ def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = Fa
         program = Program.start(argv, stack, verbose, mask)
     except CannotRunError as refusal:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a signal that came meanwhile ends us now
-        if sys.stderr is not None:  # closed by whoever started us
-            sys.stderr.write(f"ws2spi: {refusal}\n")
+        try:
+            if sys.stderr is not None:  # closed by whoever started us
+                sys.stderr.write(f"ws2spi: {refusal}\n")
+                sys.stderr.flush()
+        except OSError:  # nobody hears it (a full disk); the status still tells
+            pass
         return refusal.status
     # Only now, while the program's own start goes on.
     from ws2spi.redirect.session import Session

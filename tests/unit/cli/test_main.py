@@ -95,7 +95,7 @@ def test_usage_error_says_where_to_read_on(ws2spi: Callable[..., Outcome], words
     assert ws2spi(*words) == (2, "", says)
 
 
-@pytest.mark.parametrize("word", ["-l=log:file=\"a\nb", "--stack=no\x1b[31m\nfile", "--st\n"])
+@pytest.mark.parametrize("word", ['-l=log:file="a\nb', "--stack=no\x1b[31m\nfile", "--st\n"])
 def test_complaint_is_one_line_whatever_was_typed(ws2spi: Callable[..., Outcome], word: str) -> None:
     status, _, err = ws2spi("run", word, "true")
     assert status == 125
@@ -174,7 +174,9 @@ def test_reader_who_has_left_is_status_141_without_a_word(words: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
-@pytest.mark.parametrize(("words", "status"), [("layers nope", 2), ("run -l nope true", 125), ("run --nope", 125)])
+@pytest.mark.parametrize(
+    ("words", "status"), [("layers nope", 2), ("run -l nope true", 125), ("run --nope", 125), ("run -- ./no", 127)]
+)
 def test_complaint_that_nobody_hears_changes_no_status(words: str, status: int, where: str) -> None:
     done = command(f"ws2spi {words} {where}")
     assert (done.returncode, done.stdout) == (status, "")
