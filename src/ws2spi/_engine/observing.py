@@ -27,6 +27,7 @@ OTHER = 32  # never shown: something has changed that only the connection's owne
 
 _ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
+
 class Observing(Receiving, Sending):
     """See the module's text. Methods without an underscore are for any thread; the others run in the mailbox."""
 

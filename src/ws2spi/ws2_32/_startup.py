@@ -47,7 +47,7 @@ def WSACleanup() -> int:
     Errors:
         WSANOTINITIALISED: nothing to balance.
     Source: winsock2.h, nf-winsock2-wsacleanup.
-    Differs: nothing.
+    Differs: sockets still open end as by closesocket, and what they had accepted is delivered; Windows resets them.
     """
     try:
         runtime.cleanup()
