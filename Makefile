@@ -9,13 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PYTEST := $(BIN)/python -m pytest $(if $(SEED),-p randomly --randomly-seed=$(SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check docs bench clean venv dev
+.PHONY: help demo test test-unit check docs bench witness clean venv dev
 
 help:
 	@echo 'make demo    a download under two layers: what the log saw, the rate asked and the rate measured'
 	@echo 'make test    the whole test suite (make test SEED=n repeats an order, ARGS="..." goes to pytest)'
 	@echo 'make check   the static checks: ruff, mypy --strict, floors of imports, generated documents'
 	@echo 'make bench   the budgets, measured side by side with their peers (QUICK=1 for a short run)'
+	@echo 'make witness what Wine does beside what we do, line by line; needs wine64 and mingw-w64 (ARGS="-v", ARGS=ports)'
 	@echo 'make docs    build the generated pages under docs/ again'
 	@echo 'make clean   remove what make has built, $(VENV) too'
 
@@ -43,6 +44,11 @@ bench: venv
 	@$(PIP) -e '.[bench]' || echo 'bench: uvloop could not be installed; its line is left out' >&2
 	@scripts/test-tools --bench
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+# Wine and a compiler for Windows' programs are installed where that is allowed; scripts/witness.py says what is missing.
+witness: dev
+	@scripts/test-tools --witness
+	@$(BIN)/python scripts/witness.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,12 +1,13 @@
 """Build the generated pages under docs/: "Differences from Windows" and the reference of the exact faces.
 
-Both come from the docstrings of the faces' functions, so that a page cannot say what the code does not. With --check
-nothing is written; the exit status is 1 when a page is stale.
+Both come from the docstrings of the faces' functions, so that a page cannot say what the code does not; other
+differences come from docs/witness-rows.toml. With --check nothing is written; the exit status is 1 for a stale page.
 """
 
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,15 @@ def differences() -> str:
             if _flat(function.sections.get("Differs", "nothing")).rstrip(".").lower() not in ("nothing", "")
         ]
         page += f"\n## ws2spi.{face}\n\n" + ("\n".join(rows) if rows else "Nothing.") + "\n"
-    return page
+    witness = tomllib.loads((ROOT / "docs" / "witness-rows.toml").read_text())
+    page += (
+        "\n## Where Windows does otherwise than its documents, or they say nothing\n\n"
+        "The letters and numbers are rows of the [witness](witness.md).\n\n"
+    )
+    page += "\n".join(
+        f"- {row}: {entry['rule']} {entry['windows']}" for row, entry in witness.items() if "windows" in entry
+    )
+    return page + "\n"
 
 
 def reference() -> str:

@@ -413,13 +413,12 @@ def test_i3_a_receive_that_is_cut_short_at_once_is_told(how: str) -> None:
 
 @pytest.mark.usefixtures("started")
 def test_a_nonblocking_connect_and_its_repetitions() -> None:
-    """witness N10"""
+    """Witness N10."""
     listener, port = listening()
     s = made()
     set_nonblocking(s)
-    result = ws2_32.connect(s, sockaddr(port), 16)
-    if result:
-        assert error() == WSAError.WSAEWOULDBLOCK
+    assert ws2_32.connect(s, sockaddr(port), 16) == -1
+    assert error() == WSAError.WSAEWOULDBLOCK
     until(lambda: ws2_32.connect(s, sockaddr(port), 16) == -1 and error() == WSAError.WSAEISCONN)
     set_nonblocking(listener)
     server = ws2_32.accept(listener, None, None)

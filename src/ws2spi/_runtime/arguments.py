@@ -118,13 +118,13 @@ def read_address(entry: SocketEntry, argument: Any, length: int, wrong_family: i
         family = addresses.family_of(data)
         if not family:
             return addresses.wildcard(entry.family)
-        family, address = addresses.unpack(data)
+        if family in addresses.SIZES and family != entry.family:
+            raise WinsockError(wrong_family, f"address family {family} on a socket of {entry.family}")
+        _, address = addresses.unpack(data)
     except addresses.ShortAddressError as error:
         raise WinsockError(WSAError.WSAEFAULT, str(error)) from None
     except addresses.UnknownFamilyError as error:
         raise WinsockError(WSAError.WSAEAFNOSUPPORT, str(error)) from None
-    if family != entry.family:
-        raise WinsockError(wrong_family, f"address family {family} on a socket of {entry.family}")
     return address
 
 

@@ -9,6 +9,7 @@ from ws2spi._abi.constants import (
     ERROR_IO_INCOMPLETE,
     ERROR_NOT_FOUND,
     INFINITE,
+    STATUS_BUFFER_OVERFLOW,
     STATUS_PENDING,
     WAIT_IO_COMPLETION,
     WAIT_OBJECT_0,
@@ -36,7 +37,8 @@ def GetOverlappedResultEx(
 ) -> int:
     """Read the result of an overlapped operation, waiting for its end.
 
-    Returns: TRUE with the byte count, or FALSE with the code in the last error and the count untouched.
+    Returns: TRUE with the byte count, or FALSE with the code in the last error and the count untouched,
+        but for a datagram that was cut.
     Errors:
         ERROR_IO_INCOMPLETE: still pending, and the time is 0. WAIT_TIMEOUT: still pending after the time.
         WAIT_IO_COMPLETION: APCs ran. Any other: the operation's own.
@@ -64,6 +66,8 @@ def GetOverlappedResultEx(
     if status == STATUS_PENDING:  # an event that somebody else set
         return fail(ERROR_IO_INCOMPLETE)
     if status & _FAILED:
+        if status == STATUS_BUFFER_OVERFLOW:  # a datagram that was cut: what there was room for (witness I2)
+            store_int(lpNumberOfBytesTransferred, structure.InternalHigh or 0)
         return fail(win32_from_status(status))
     store_int(lpNumberOfBytesTransferred, structure.InternalHigh or 0)
     return 1
@@ -78,7 +82,8 @@ def _end_of(structure: Any, address: int) -> Waitable | None:
 def GetOverlappedResult(hFile: Any, lpOverlapped: Any, lpNumberOfBytesTransferred: Any, bWait: Any) -> int:
     """Read the result of an overlapped operation; with `bWait`, wait for its end. Runs no APCs.
 
-    Returns: TRUE with the byte count, or FALSE with the code in the last error and the count untouched.
+    Returns: TRUE with the byte count, or FALSE with the code in the last error and the count untouched,
+        but for a datagram that was cut.
     Errors:
         ERROR_IO_INCOMPLETE: still pending, and not to be waited for. Any other: the operation's own, a Win32 code.
         ERROR_NOACCESS: `lpOverlapped` is NULL.

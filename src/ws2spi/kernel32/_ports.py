@@ -36,9 +36,8 @@ def CreateIoCompletionPort(
 
     Returns: the port's handle, or NULL with the code in the last error.
     Errors:
-        ERROR_INVALID_HANDLE: the port or the socket does not exist.
-        ERROR_INVALID_PARAMETER: no file and a port; a handle that is no socket; a socket that has a port already or is
-            not overlapped.
+        ERROR_INVALID_HANDLE: the port or the socket does not exist, or is another kind of handle.
+        ERROR_INVALID_PARAMETER: no file and a port; a socket that has a port already or is not overlapped.
     Source: ioapiset.h; FileIO, createiocompletionport.
     Differs: files are sockets here. A thread that blocks outside this library counts as running until it is seen to use
         no processor time (about 50 ms); a thread counts from the packet it gets, not from its first call.
@@ -53,7 +52,7 @@ def CreateIoCompletionPort(
     if port is None:
         return fail(ERROR_INVALID_HANDLE)
     if file >= FIRST_HANDLE and handles.get(file, object) is not None:
-        return fail(ERROR_INVALID_PARAMETER)
+        return fail(ERROR_INVALID_HANDLE)  # a handle, and no file (witness E11)
     from ws2spi._runtime import sockets
 
     try:

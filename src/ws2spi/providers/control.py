@@ -97,7 +97,7 @@ class OptionCalls:
             if option in (c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE):
                 raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option:#x} can only be read")
             if options.is_option(option, c.SO_DONTLINGER):
-                if _dword(value):
+                if any(options.boolean(value)):
                     state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
                 return
             if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option in (c.SO_DEBUG, c.SO_UPDATE_CONNECT_CONTEXT):
@@ -127,9 +127,5 @@ class OptionCalls:
 
 
 def _dword(value: bytes) -> int:
-    if len(value) < 4:
-        if not value:
-            raise WinsockError(WSAError.WSAEFAULT, "no value")
-        return value[0]
-    number: int = struct.unpack_from("<I", value)[0]
+    number: int = struct.unpack("<I", options.dword(value))[0]
     return number

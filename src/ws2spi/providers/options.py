@@ -32,8 +32,15 @@ class Option(NamedTuple):
         return self.to_windows is _boolean
 
 
-def _integer(value: bytes) -> bytes:
-    """A boolean or a number; one byte is accepted for a boolean, as programs give it."""
+def dword(value: bytes) -> bytes:
+    """The four bytes of a number; less is WSAEFAULT (witness P12)."""
+    if len(value) < 4:
+        raise WinsockError(WSAError.WSAEFAULT, f"{len(value)} bytes for 4")
+    return value[:4]
+
+
+def boolean(value: bytes) -> bytes:
+    """A boolean, or a number of a protocol's level: one byte is accepted, as programs give it."""
     if not value:
         raise WinsockError(WSAError.WSAEFAULT, "no value")
     if len(value) < 4:
@@ -73,7 +80,7 @@ def _boolean(value: bytes) -> bytes:
 
 
 def _plain(level: int, number: int, to_windows: Callable[[bytes], bytes] = _same) -> Option:
-    return Option(level, number, _integer, to_windows, 4, 4)
+    return Option(level, number, dword if to_windows is _halved else boolean, to_windows, 4, 4)
 
 
 _IPV6 = c.IPPROTO_IPV6

@@ -151,7 +151,7 @@ def accept(s: int, addr: Any, addrlen: Any) -> int:
     Returns: its socket, or INVALID_SOCKET with the code in the last error.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK.
-        WSAEFAULT: `*addrlen` is too small; the connection waits on.
+        WSAEFAULT: `*addrlen` is too small; the connection waits on. (Without `addrlen` no address is stored.)
         WSAEINVAL: not listening. WSAEOPNOTSUPP: not a stream socket. WSAEWOULDBLOCK. WSAEINTR: closed meanwhile.
         WSAEMFILE, WSAENOBUFS.
     Source: winsock2.h, nf-winsock2-accept.

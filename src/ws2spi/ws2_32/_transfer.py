@@ -322,7 +322,8 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
 def WSAGetOverlappedResult(s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any) -> int:
     """Return the result of an overlapped operation.
 
-    Returns: TRUE when it ended well, else FALSE with the code in the last error and nothing stored.
+    Returns: TRUE when it ended well, else FALSE with the code in the last error and nothing stored, but for a
+        datagram that was cut: how much of it there was room for.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSAEFAULT: `lpOverlapped` or `lpcbTransfer` is NULL.
         WSA_IO_INCOMPLETE: it runs, and `fWait` is FALSE. Any other code: the operation's own.

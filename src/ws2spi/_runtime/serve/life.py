@@ -52,7 +52,8 @@ class Life(Family):
     def _accept(self, entry: SocketEntry, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: Any) -> int:
         if lpfnCondition:
             raise WinsockError(WSAError.WSAEOPNOTSUPP, "condition functions")
-        out = address_out(entry, addr, addrlen)
+        # An address without a length is no error here: nothing is stored (witness P10).
+        out = address_out(entry, addr, addrlen) if addrlen else None
         handle, peer = self.provider.accept(entry)
         self._opened(handle, entry.overlapped)
         if out is not None:

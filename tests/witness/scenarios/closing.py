@@ -1,0 +1,212 @@
+"""closesocket, shutdown, the end of a thread and of the start-up, while operations run (rows K)."""
+
+from common import *
+
+using = {}
+
+
+def starter(_):
+    orecv(ends.b, p, using["event"], 16, 0, using["routine"])
+    k.SetEvent(ready)
+    k.WaitForSingleObject(hold, ROOM)
+    while k.SleepEx(0, True) == 0xC0:
+        pass
+    return 0
+
+
+def from_thread(event, routine):
+    using.update(event=event, routine=routine)
+    t = go(starter)
+    k.WaitForSingleObject(ready, ROOM)
+    return t
+
+
+def leaver(_):
+    orecv(ends.b, p, using["event"], 16, 0, using["routine"])
+    return 0
+
+
+def leaves(event, routine):
+    """A thread starts a receive and ends."""
+    using.update(event=event, routine=routine)
+    ended(go(leaver))
+    k.Sleep(10)
+
+
+def status(op):
+    see(nm(op.o.Internal))
+
+
+def final(op):
+    num(op.o.Internal != 0x103)
+
+
+def closes():
+    row("K1", "event")
+    fresh()
+    orecv(ends.b, p, X, 16), orecv(ends.b, p2, Y, 16)
+    see(E(w.closesocket, ends.b)), final(p), num(sig(X)), final(p2), num(sig(Y))
+    row("K1", "nothing")
+    fresh()
+    orecv(ends.b, p, None, 16)
+    w.closesocket(ends.b)
+    final(p)
+    row("K1", "routine")
+    fresh()
+    orecv(ends.b, p, None, 16, 0, rt)
+    w.closesocket(ends.b)
+    final(p), see(rts()), see(nm(k.SleepEx(0, True))), num(len(told))
+    told.clear()
+    row("K1", "port")
+    fresh()
+    port = port_of(ends.b)
+    orecv(ends.b, p, None, 16)
+    w.closesocket(ends.b)
+    num(pk(port, ROOM)[0] == "p"), see(pk(port))
+    row("K2", "status")
+    status(p)
+    row("K2", "packet")
+    fresh()
+    port = port_of(ends.b)
+    orecv(ends.b, p, None, 16)
+    w.closesocket(ends.b)
+    see(pk(port, ROOM))
+    row("K2", "routine")
+    fresh()
+    orecv(ends.b, p, None, 16, 0, rt)
+    w.closesocket(ends.b)
+    k.SleepEx(0, True)
+    see(rts())
+    row("K3", "another thread's, routine")
+    fresh()
+    t = from_thread(None, rt)
+    w.closesocket(ends.b)
+    settle(p)
+    final(p), see(rts())
+    k.SetEvent(hold)
+    ended(t)
+    num(len(told))
+    told.clear()
+    row("K4", "result and close afterwards")
+    see(gor(ends.b, p)), see(E(w.closesocket, ends.b))
+    row("K6", "4 MiB send pending")
+    fresh()
+    k.ResetEvent(X)
+    osend(ends.b, p, X, big)
+    k.Sleep(10)
+    w.closesocket(ends.b)
+    k.Sleep(20)
+    status(p), num(sig(X))
+    row("K8", "next socket after a close")
+    s, _ = listener()
+    w.closesocket(s)
+    again, _ = listener()
+    num(again == s)
+    w.closesocket(again)
+    row("K10", "WSACleanup, routine")
+    fresh()
+    orecv(ends.b, p, None, 16, 0, rt)
+    see(E(w.WSACleanup)), see(nm(k.SleepEx(20, True))), see(rts())
+    start()
+    ends.a = ends.b = INVALID
+
+
+def shuts():
+    row("K11", "SD_RECEIVE, receive pending")
+    fresh()
+    orecv(ends.b, p, X, 16)
+    see(E(w.shutdown, ends.b, SD_RECEIVE)), status(p)
+    feed(b"abc")
+    settle(p)
+    see(st(p))
+    orecv(ends.b, p, X, 16)
+    see(nm(p.code)), see(E(w.recv, ends.b, big, 9, 0)), see(E(w.send, ends.a, b"x", 1, 0))
+    row("K12", "SD_SEND, receive pending")
+    fresh()
+    orecv(ends.b, p, X, 16)
+    see(E(w.shutdown, ends.b, SD_SEND))
+    k.Sleep(10)
+    status(p), see(E(w.send, ends.b, b"x", 1, 0)), see(E(w.shutdown, ends.b, SD_SEND))
+    row("K12", "SD_BOTH, receive pending")
+    fresh()
+    orecv(ends.b, p, X, 16)
+    see(E(w.shutdown, ends.b, SD_BOTH))
+    k.Sleep(10)
+    status(p)
+    w.shutdown(ends.a, SD_SEND)
+    settle(p)
+    see(st(p))
+    row("K13", "how = 7, bad socket")
+    see(E(w.shutdown, ends.b, 7)), see(E(w.shutdown, 0xDEAD0, 1))
+    row("K13", "unconnected, listening")
+    s, (listening, _) = w.socket(AF_INET, SOCK_STREAM, 0), listener()
+    see(E(w.shutdown, s, 1)), see(E(w.shutdown, listening, 1))
+    w.closesocket(s), w.closesocket(listening)
+    row("K14", "shutdown on a port's socket")
+    fresh()
+    port = port_of(ends.b)
+    see(E(w.shutdown, ends.b, SD_BOTH)), see(pk(port, 10))
+    row("K15", "peer's reset, pending receive")
+    fresh()
+    orecv(ends.b, p, X, 16)
+    reset_peer()
+    settle(p)
+    see(B(w.WSAGetOverlappedResult, ends.b, byref(p.o), byref(p.n), False, byref(p.flags)))
+    row("K15", "then recv")
+    see(E(w.recv, ends.b, big, 9, 0))
+    row("K15", "then a receive")
+    orecv(ends.b, p, X, 16)
+    see(nm(p.code))
+    row("K15", "then send")
+    see(E(w.send, ends.b, b"x", 1, 0))
+
+
+def threads():
+    row("K16", "event, no port")
+    fresh()
+    k.ResetEvent(X)
+    leaves(X, None)
+    settle(p)
+    status(p), num(sig(X))
+    row("K16", "nothing, no port")
+    fresh()
+    leaves(None, None)
+    settle(p)
+    status(p)
+    row("K16", "routine")
+    fresh()
+    leaves(None, rt)
+    settle(p)
+    status(p)
+    k.SleepEx(0, True)
+    see(rts())
+    row("K17", "port, no event")
+    fresh()
+    port = port_of(ends.b)
+    leaves(None, None)
+    see(pk(port, 10))
+    feed(b"abc")
+    see(pk(port, ROOM))
+    row("K18", "port and event")
+    fresh()
+    k.ResetEvent(X)
+    port = port_of(ends.b)
+    leaves(X, None)
+    settle(p)
+    num(sig(X)), see(pk(port, ROOM))
+    row("K18", "port and event with the low bit")
+    fresh()
+    k.ResetEvent(X)
+    port = port_of(ends.b)
+    leaves(X | 1, None)
+    settle(p)
+    status(p), num(sig(X)), see(pk(port, 10))
+
+
+start()
+X, Y, hold, ready = ev(True, False), ev(True, False), ev(False, False), ev(False, False)
+big = create_string_buffer(4 << 20)
+closes()
+shuts()
+threads()
+finish()
