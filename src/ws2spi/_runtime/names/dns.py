@@ -6,7 +6,6 @@ It answers host names (SVCID_INET_HOSTADDRBYNAME, the A and AAAA record classes)
 SERVENT whose pointers are offsets from the blob's beginning, as on Windows.
 """
 
-import re
 import socket
 import threading
 import uuid
@@ -19,8 +18,8 @@ from ws2spi._abi import names as n
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._runtime.names import netdb
 from ws2spi._runtime.names.provider import NameSpaceProvider
-from ws2spi._runtime.names.records import ClassValue, Query, Service, ServiceClass, hosts_of
-from ws2spi._runtime.names.text import parse_address
+from ws2spi._runtime.names.records import ClassValue, Query, Service, ServiceClass
+from ws2spi._runtime.names.text import ascii_name, own_name, parse_address
 
 _CODES = {
     socket.EAI_NONAME: WSAError.WSAHOST_NOT_FOUND,
@@ -31,7 +30,6 @@ _CODES = {
     socket.EAI_ADDRFAMILY: WSAError.WSANO_DATA,
     socket.EAI_FAMILY: WSAError.WSAEAFNOSUPPORT,
 }
-_LOCAL_NAMES = (None, "", "..localmachine")
 _REG_DWORD = 4
 _NAMED_CLASSES = {
     n.SVCID_HOSTNAME: "HostName",
@@ -70,8 +68,7 @@ class DnsProvider(NameSpaceProvider):
         return ()
 
     def _hosts(self, query: Query) -> Iterator[Service]:
-        local = query.name in _LOCAL_NAMES
-        name = socket.gethostname() if local else query.name or ""
+        name = own_name(query.name)
         families = {addresses.linux_family(one) for one in query.families if one in addresses.SIZES}
         if not families:
             raise WinsockError(WSAError.WSAEAFNOSUPPORT, f"address families {query.families}")
@@ -86,8 +83,9 @@ class DnsProvider(NameSpaceProvider):
 
     def _resolve(self, name: str, family: int, flags: int) -> tuple[str, list[str]]:
         options = socket.AI_CANONNAME | (socket.AI_ADDRCONFIG if flags & n.LUP_ADDRCONFIG else 0)
+        wire_name = ascii_name(name)
         try:
-            found = socket.getaddrinfo(ascii_name(name), None, family, socket.SOCK_STREAM, 0, options)
+            found = socket.getaddrinfo(wire_name, None, family, socket.SOCK_STREAM, 0, options)
         except OSError as error:
             raise WinsockError(winsock_code(error), name) from None
         canonical = next((one[3] for one in found if one[3]), name)
@@ -158,27 +156,7 @@ def _built_in(class_id: uuid.UUID) -> ServiceClass | None:
     return ServiceClass(class_id, entry.name, (value,))
 
 
-def ascii_name(name: str) -> str:
-    """Return a host name as the wire has it: labels beyond ASCII in Punycode.
-
-    Errors:
-        WSAHOST_NOT_FOUND: no such name can exist.
-    """
-    if name.isascii():
-        # What the system's resolver would cut or choke on.
-        if len(name) > 255 or re.search(r"[\0\s]", name):
-            raise WinsockError(WSAError.WSAHOST_NOT_FOUND, name)
-        return name
-    try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise WinsockError(WSAError.WSAHOST_NOT_FOUND, name) from None
-
-
 def _text(address: Any) -> str:
     """The text of an address tuple, with its scope."""
     host = str(address[0]).partition("%")[0]
     return f"{host}%{address[3]}" if len(address) == 4 and address[3] else host
-
-
-__all__ = ["DnsProvider", "ascii_name", "hosts_of", "winsock_code"]

@@ -208,14 +208,21 @@ class _PerThread(threading.local):
     """The structures that a thread's next call of the same function overwrites."""
 
     def __init__(self) -> None:
-        self.memory: dict[str, Any] = {}
+        self.memory: dict[str, list[Any]] = {}  # {kind: buffers, the one in use last}
 
 
 _own = _PerThread()
 
 
 def keep(kind: str, block: Block) -> int:
-    """Keep a structure for the calling thread until its next one of that kind; return its address."""
-    memory = block.owned()
-    _own.memory[kind] = memory
-    return ctypes.addressof(memory)
+    """Store a structure where the calling thread keeps its one of that kind; return its address.
+
+    The place stays the same, so an address from an earlier call shows the newest structure. One that outgrows it gets a
+    larger place; the smaller one stays what it was as long as the thread lives.
+    """
+    places = _own.memory.setdefault(kind, [])
+    if not places or len(places[-1]) < len(block):
+        places.append(ctypes.create_string_buffer(max(n.MAXGETHOSTSTRUCT, 2 * len(block))))
+    start = ctypes.addressof(places[-1])
+    ctypes.memmove(start, block.image(start), len(block))
+    return start

@@ -21,7 +21,7 @@ from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
 from ws2spi._runtime.names.lookups import Lookup
 from ws2spi._runtime.names.records import Query, Service, hosts_of
 from ws2spi._runtime.names.served import guarded
-from ws2spi._runtime.names.text import ipv4_number, parse_address
+from ws2spi._runtime.names.text import ascii_name, ipv4_number, own_name, parse_address
 from ws2spi._runtime.names.worker import endable
 
 _TYPES = {c.SOCK_STREAM: c.IPPROTO_TCP, c.SOCK_DGRAM: c.IPPROTO_UDP}
@@ -208,6 +208,7 @@ def _addresses(node: str | None, flags: int, family: int) -> tuple[str, list[tup
 def _named(node: str, flags: int, family: int, families: tuple[int, ...]) -> tuple[str, list[tuple[int, Address]]]:
     if flags & n.AI_DISABLE_IDN_ENCODING and not node.isascii():
         raise WinsockError(_NOT_FOUND, f"{node}: the system's resolver takes ASCII names alone")
+    node = ascii_name(own_name(node))
     asked = n.LUP_ADDRCONFIG if flags & n.AI_ADDRCONFIG else 0
     mapped = family == c.AF_INET6 and flags & n.AI_V4MAPPED
     if mapped and flags & n.AI_ALL:
@@ -245,14 +246,14 @@ def gethostbyname(name: str | None) -> tuple[str, list[str], list[bytes]]:
     Errors:
         As `find`; WSANO_DATA also for IPv6 addresses and illegal IPv4 addresses.
     """
-    asked = name or socket.gethostname()
+    asked = own_name(name)
     number = ipv4_number(asked)
     if number is not None:
         return asked, [], [number]
     if ":" in asked or re.fullmatch(r"[0-9.]+", asked):
         raise WinsockError(WSAError.WSANO_DATA, f"{asked} is no IPv4 address")
     query = Query(
-        name=asked,
+        name=ascii_name(asked),
         class_id=n.SVCID_INET_HOSTADDRBYNAME,
         namespace=n.NS_DNS,
         flags=_HOST_FLAGS | n.LUP_RETURN_ALIASES,

@@ -1,4 +1,4 @@
-"""Socket addresses as text, as WSAAddressToString writes them and WSAStringToAddress reads them.
+"""Socket addresses as text, as WSAAddressToString writes them and WSAStringToAddress reads them; host names.
 
 IPv4 "10.0.0.1", with a port "10.0.0.1:80"; IPv6 "fe80::1", with a scope "fe80::1%2", with a port "[fe80::1%2]:80".
 A port of 0 and a scope of 0 are not written. Reading is more generous: IPv4 in all of inet_addr's notations, brackets
@@ -58,6 +58,28 @@ def ipv4_number(text: str) -> bytes | None:
         return socket.inet_aton(text)
     except OSError:
         return None
+
+
+def ascii_name(name: str) -> str:
+    """Return a host name as the wire has it: labels beyond ASCII in Punycode.
+
+    Errors:
+        WSAHOST_NOT_FOUND: no such name can exist.
+    """
+    if name.isascii():
+        # What the system's resolver would cut or choke on.
+        if len(name) > 255 or re.search(r"[\0\s]", name):
+            raise WinsockError(WSAError.WSAHOST_NOT_FOUND, name)
+        return name
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise WinsockError(WSAError.WSAHOST_NOT_FOUND, name) from None
+
+
+def own_name(name: str | None) -> str:
+    """Return a host name, this computer's for the names that mean it: NULL, "" and "..localmachine"."""
+    return name if name and name != "..localmachine" else socket.gethostname()
 
 
 def _ipv4(text: str) -> tuple[str, int] | None:
