@@ -16,12 +16,9 @@ from ws2spi._executive.handles import handles
 from ws2spi._executive.overlapped import Overlapped, pending_at
 from ws2spi._executive.ports import CompletionPort, Packet
 from ws2spi._executive.threads import Thread, current
-from ws2spi._runtime import threads
+from ws2spi._runtime import messages, threads
 from ws2spi._runtime.arguments import as_routine, routine_argument
 from ws2spi._runtime.names.provider import ChangeState
-
-# How a window is told: (hWnd, message, wParam, lParam) -> whether it was posted. Set by who has message queues.
-post_message: Callable[[int, int, int, int], bool] | None = None
 
 
 class Notification:
@@ -66,10 +63,10 @@ def begin(completion_pointer: Any, thread_pointer: Any) -> Notification | None:
     """Return how a WSACOMPLETION wants to be told, with its OVERLAPPED in progress; None: it wants an answer at once.
 
     Errors:
-        WSAEINVAL: an unknown type, an OVERLAPPED in use, a handle that is no completion port, or no way to tell.
+        WSAEINVAL: an unknown type, an OVERLAPPED in use or without an event, or a handle that is no completion port or
+            no window.
         WSAEFAULT: no OVERLAPPED, no routine, or `thread_pointer` names no thread.
         WSA_INVALID_HANDLE: hEvent is no event.
-        WSAEOPNOTSUPP: a window, where there are no message queues.
     """
     completion = deref(completion_pointer, n.WSACOMPLETION)
     if completion is None or completion.Type == n.NSP_NOTIFY_IMMEDIATELY:
@@ -102,14 +99,13 @@ def _started(record: Overlapped, deliver: Callable[[int], None]) -> Notification
 
 
 def _window(wanted: Any) -> Callable[[int], None]:
-    post = post_message
-    if post is None:
-        raise WinsockError(WSAError.WSAEOPNOTSUPP, "no message queues")
     window, message, context = wanted.hWnd or 0, wanted.uMsg, wanted.context
+    if handles.get(window, messages.Window) is None:
+        raise WinsockError(WSAError.WSAEINVAL, "hWnd")
 
     def deliver(code: int) -> None:
         if not code:
-            post(window, message, context, 0)
+            messages.post(window, message, context, 0)
 
     return deliver
 

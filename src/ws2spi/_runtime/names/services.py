@@ -1,7 +1,7 @@
 """Services and their classes: what the DLL asks every provider to do, and a table that a provider may keep.
 
 WSASetService and WSAInstallServiceClass go to all providers that are meant. They succeed when one provider did what was
-asked; else the code is the first one that is not "not supported".
+asked; else the code is the first one that says more than "not known" and "not supported".
 """
 
 import dataclasses
@@ -16,6 +16,9 @@ from ws2spi._runtime.names.lookups import class_info, class_info_memory
 from ws2spi._runtime.names.querysets import guid_pointer, pack_class, pack_service, read_class
 from ws2spi._runtime.names.records import Query, Service, ServiceClass
 from ws2spi._runtime.names.routines import Started
+
+# Codes that another provider's code outweighs, the weightier first.
+_SILENT = (WSAError.WSATYPE_NOT_FOUND, WSAError.WSASERVICE_NOT_FOUND, WSAError.WSAEOPNOTSUPP)
 
 
 def set_service(service: Service, operation: int, flags: int) -> None:
@@ -109,8 +112,7 @@ def _each(entries: Iterable[NameSpaceEntry], ask: Callable[[Started], None]) -> 
         except WinsockError as error:
             errors.append(error)
     if not done:
-        said = [error for error in errors if error.code != WSAError.WSAEOPNOTSUPP]
-        raise (said or errors)[0]
+        raise min(errors, key=lambda error: _SILENT.index(error.code) if error.code in _SILENT else -1)
 
 
 class ServiceTable:
