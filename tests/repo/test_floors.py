@@ -25,6 +25,7 @@ FLOORS = {
     "": 8,  # ws2spi/__init__.py, the public door
     "testing": 9,
     "cli": 10,
+    "__main__": 10,
     "pytest_plugin": 10,
 }
 

@@ -363,6 +363,16 @@ def datagrams() -> None:
         print(one.recv(100))
 
 
+def accepted() -> None:
+    with made() as server, made() as client:
+        server.bind((HOST, 0))
+        server.listen()
+        client.setblocking(False)
+        print(name(client.connect_ex(server.getsockname()[:2])))
+        server.accept()[0].close()
+        print(client.recv(1) if poll(client, select.POLLIN) else "nothing")
+
+
 def local_sockets() -> None:
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(f"\0probe-{os.getpid()}")

@@ -49,7 +49,11 @@ def test_other_ways_to_connect_are_refused(
 
 @pytest.mark.parametrize(
     ("scenario", "word"),
-    [("datagrams", "opens a datagram socket: what it sends passes"), ("local_sockets", "which passes without layers")],
+    [
+        ("datagrams", "opens a datagram socket: what it sends passes"),
+        ("local_sockets", "which passes without layers"),
+        ("accepted", "listens at 127.0.0.1:"),
+    ],
 )
 def test_verbose_names_what_passes(scenario: str, word: str) -> None:
     argv = [sys.executable, Path(__file__).with_name("probe.py"), scenario, "127.0.0.1", 9, 9]

@@ -176,3 +176,64 @@ def test_loopback_that_connects_nothing_is_refused_with_one_line() -> None:
     words = command([own("Bytes")], ["true"])
     words[1:3] = ["-c", broken]
     assert "on the loopback cannot be connected" in refused(run(None, words), 125)
+
+
+REAPER = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER, which run does itself where Yama asks for it
+from ws2spi.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_orphans_that_have_become_ours_are_reaped_and_nobody_else(
+    server: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A layer's own child is not: the layer waits for it, and must hear how it ended."""
+    layer, told = tmp_path / "starts.py", tmp_path / "told"
+    layer.write_text(
+        "import subprocess\nfrom ws2spi import Layer\n\n\nclass Starts(Layer):\n"
+        "    child = None\n\n"
+        "    async def connect(self, conn, address):\n"
+        "        if self.child is None:\n"
+        "            self.child = subprocess.Popen(['sh', '-c', 'exit 7'])\n"
+        "        else:\n"
+        f"            open({str(told)!r}, 'w').write(str(self.child.wait()))\n"
+        "        await conn.below.connect(address)\n"
+    )
+    code = f"""
+import os, socket, sys
+port = {server(tell_and_echo).port}
+socket.create_connection(("127.0.0.1", port)).close()
+for _ in range(5):
+    if (child := os.fork()) == 0:
+        if os.fork() == 0:
+            sys.stdin.read(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+run = os.getppid()
+print("orphans", flush=True)
+sys.stdin.read()
+while len(open(f"/proc/{{run}}/task/{{run}}/children").read().split()) > 2:  # we and the layer's
+    pass
+socket.create_connection(("127.0.0.1", port)).close()
+sys.exit(3)
+"""
+    words = command([f"{layer}:Starts"], [sys.executable, "-c", code])
+    words[1:3] = ["-c", REAPER]
+    done = run(None, words, input="xxxxx")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "orphans\n", "")
+    assert told.read_text() == "7"
+
+
+def test_status_is_known_although_sigchld_was_ignored() -> None:
+    words = command([], ["sh", "-c", "grep SigIgn /proc/self/status; exit 9"])
+    script = 'trap "" CHLD; exec "$@"'
+    done = run(None, ["sh", "-c", script, "sh", *words])
+    natively = run(None, ["sh", "-c", script, "sh", "sh", "-c", "grep SigIgn /proc/self/status"])
+    assert (done.returncode, done.stdout) == (9, natively.stdout)
+
+
+def test_package_is_the_command_too() -> None:
+    done = run(None, [sys.executable, "-m", "ws2spi", "run", "--", "sh", "-c", "exit 4"])
+    assert (done.returncode, done.stdout, done.stderr) == (4, "", "")

@@ -58,7 +58,7 @@ def test_send_timeout_ends_a_held_connect_as_the_kernel_does(
 ) -> None:
     gate = tmp_path / "gate"
     echo = server(tell_and_echo)
-    program = running([own(layer, gate=gate)], [compiled("alarm.c"), echo.port, "timeout"])
+    program = running([own(layer, gate=gate)], [compiled("alarm.c"), echo.port, "timeout", gate])
     assert program.line() == "connect EINPROGRESS"
     assert program.line() == "again EALREADY"
     gate.touch()

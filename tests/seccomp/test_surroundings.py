@@ -54,3 +54,21 @@ def test_a_forgotten_await_is_told(server: Callable[..., Server], tmp_path: Path
     done = run([f"{layer}:Forgets"], [sys.executable, "-c", code, port])
     assert "never awaited" in done.stderr
     assert "forgets.py:6" in done.stderr
+
+
+@pytest.mark.parametrize("bytes_too", [False, True])
+def test_step_of_connect_that_holds_everybody_up_is_named(
+    bytes_too: bool, server: Callable[..., Server], tmp_path: Path
+) -> None:
+    layer = tmp_path / "blocks.py"
+    layer.write_text(
+        "import time\nfrom ws2spi import Layer\n\n\nclass Blocks(Layer):\n"
+        "    async def connect(self, conn, address):\n"
+        "        time.sleep(0.2)\n        await conn.below.connect(address)\n"
+        + "    async def send(self, conn, data):\n        await conn.below.send(data)\n"
+        * bytes_too
+    )
+    code = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+    done = run([f"{layer}:Blocks"], [sys.executable, "-c", code, server(lambda connection: None).port])
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ws2spi: layer 'blocks' held everybody up for 2")

@@ -1,5 +1,6 @@
 """Programs under `ws2spi run`: the command itself, a run that goes on, and a server that its clients can ask."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -53,8 +54,11 @@ class Running:
         return int(self.process.pid)
 
     def line(self) -> str:
-        """The next line on stdout."""
-        return str(self.process.stdout.readline()).rstrip("\n")
+        """The next line on stdout; byte by byte, for what is read ahead would be lost to `end`."""
+        line = b""
+        while (byte := os.read(self.process.stdout.fileno(), 1)) not in (b"", b"\n"):
+            line += byte
+        return line.decode()
 
     def say(self, text: str) -> None:
         self.process.stdin.write(text + "\n")

@@ -44,7 +44,7 @@ class Policy(NamedTuple):
 
     names: bool  # getpeername, getsockname: the kernel's answer may differ from the one the program would have seen
     errors: bool  # getsockopt(SO_ERROR): a failed attempt's error may be one that the kernel cannot be made to hold
-    datagrams: bool  # socket() of a datagram socket: to name what passes
+    passing: bool  # listen(), and socket() of a datagram socket: to name what passes
 
 
 def transparent(stack: Stack) -> bool:
@@ -55,7 +55,7 @@ def transparent(stack: Stack) -> bool:
 def policy(stack: Stack, verbose: int) -> Policy:
     """What a run of `stack` must be asked about."""
     names = not transparent(stack)
-    return Policy(names=names, errors=names, datagrams=verbose > 0)
+    return Policy(names=names, errors=names, passing=verbose > 0)
 
 
 def build(machine: Machine, policy: Policy) -> bytes:
@@ -86,6 +86,8 @@ def _native(code: Assembler, machine: Machine, policy: Policy) -> None:
         code.equal(machine.getsockname, "notify")
     if policy.errors:
         code.equal(machine.getsockopt, "getsockopt")
+    if policy.passing:
+        code.equal(machine.listen, "notify")
     code.equal(machine.socket, "socket")
     code.equal(IO_URING_SETUP, "enosys", "allow")
 
@@ -104,7 +106,7 @@ def _native(code: Assembler, machine: Machine, policy: Policy) -> None:
     code.label("socket")
     code.load(argument(2))
     code.equal(IPPROTO_MPTCP, "no protocol")
-    if policy.datagrams:
+    if policy.passing:
         code.load(argument(0))
         code.equal(socket.AF_INET, "internet")
         code.equal(socket.AF_INET6, "internet", "allow")

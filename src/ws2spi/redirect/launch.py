@@ -52,13 +52,13 @@ def run(argv: Sequence[str], stack: Stack, *, verbose: int = 0, quiet: bool = Fa
         quiet: say nothing but why the program could not be started.
     """
     _hold_standard_descriptors()
-    mask = signals.block()
+    before = signals.block()
     if quiet:
         reports.set_sink(lambda text: None)
     try:
-        program = Program.start(argv, stack, verbose, mask)
+        program = Program.start(argv, stack, verbose, before)
     except CannotRunError as refusal:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a signal that came meanwhile ends us now
+        signal.pthread_sigmask(signal.SIG_SETMASK, before.mask)  # a signal that came meanwhile ends us now
         try:
             if sys.stderr is not None:  # closed by whoever started us
                 sys.stderr.write(f"ws2spi: {refusal}\n")
@@ -83,7 +83,7 @@ class Program:
         self.simultaneous = True  # whether the loopback completes simultaneous opens
 
     @classmethod
-    def start(cls, argv: Sequence[str], stack: Stack, verbose: int, mask: set[int]) -> "Program":
+    def start(cls, argv: Sequence[str], stack: Stack, verbose: int, before: signals.Before) -> "Program":
         machine = this_machine()
         if machine is None:
             name = os.uname().machine
@@ -99,7 +99,7 @@ class Program:
                         stream.flush()
                 pid = os.fork()
                 if pid == 0:
-                    _become(argv, machine, code, ours, theirs, mask)
+                    _become(argv, machine, code, ours, theirs, before)
             try:
                 program = cls._meet(pid, machine, ours, argv[0])
                 program.simultaneous = simultaneous
@@ -133,7 +133,12 @@ class Program:
 
 
 def _become(
-    argv: Sequence[str], machine: Machine, code: bytes, ours: socket.socket, theirs: socket.socket, mask: set[int]
+    argv: Sequence[str],
+    machine: Machine,
+    code: bytes,
+    ours: socket.socket,
+    theirs: socket.socket,
+    before: signals.Before,
 ) -> NoReturn:
     """In the child: install the filter, hand over the listener, wait for the word, become the program."""
     try:
@@ -149,17 +154,17 @@ def _become(
         os.close(installed.listener)
         if theirs.recv(16) != _GO:
             os._exit(OURS)
-        theirs.send(_NO_EXEC + _execute(argv, mask).to_bytes(4, "little"))
+        theirs.send(_NO_EXEC + _execute(argv, before).to_bytes(4, "little"))
     finally:
         os._exit(OURS)
 
 
-def _execute(argv: Sequence[str], mask: set[int]) -> int:
+def _execute(argv: Sequence[str], before: signals.Before) -> int:
     """execvp(3), which also runs a script without a first line, as shells do. Returns only with an errno."""
     words = [os.fsencode(word) for word in argv]
     array = (ctypes.c_char_p * (len(words) + 1))(*words, None)
     libc = ctypes.CDLL(None, use_errno=True)
-    signals.restore_for_program(mask)
+    signals.restore_for_program(before)
     libc.execvp(words[0], array)
     return ctypes.get_errno()
 

@@ -35,6 +35,7 @@ class Machine(NamedTuple):
     seccomp: int
     socket: int
     connect: int
+    listen: int
     sendto: int
     sendmsg: int
     sendmmsg: int
@@ -51,6 +52,7 @@ X86_64: Final = Machine(
     seccomp=317,
     socket=41,
     connect=42,
+    listen=50,
     sendto=44,
     sendmsg=46,
     sendmmsg=307,
@@ -67,6 +69,7 @@ AARCH64: Final = Machine(
     seccomp=277,
     socket=198,
     connect=203,
+    listen=201,
     sendto=206,
     sendmsg=211,
     sendmmsg=269,

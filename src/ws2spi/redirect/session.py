@@ -9,7 +9,7 @@ from typing import Final
 
 from ws2spi._engine.epoll import Engine
 from ws2spi.providers.stack import Stack
-from ws2spi.redirect import seccomp, signals
+from ws2spi.redirect import orphans, seccomp, signals
 from ws2spi.redirect.launch import Program
 from ws2spi.redirect.supervisor import Supervisor
 
@@ -73,7 +73,9 @@ class Session:
         received = signals.read(self._signals)
         if received is None:
             return
-        if self._status is not None:
+        if received.number == signal.SIGCHLD:
+            orphans.reap(self._program.pid)
+        elif self._status is not None:
             # The program has ended; what is left is its children, and what it has sent. The user wants out.
             if received.number in signals.ENDING and not self._served:
                 self._supervisor.cut_short()

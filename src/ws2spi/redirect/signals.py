@@ -22,6 +22,7 @@ FORWARDED: Final = frozenset(
         signal.SIGWINCH,
     }
 )
+_BLOCKED: Final = FORWARDED | {signal.SIGCHLD}
 ENDING: Final = FORWARDED - {signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2}
 
 _SI_KERNEL: Final = 0x80
@@ -34,14 +35,23 @@ class Received(NamedTuple):
     from_terminal: bool
 
 
-def block() -> set[int]:
-    """Keep the signals from ending this process. Returns the mask to give back to the program."""
-    return set(signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED))
+class Before(NamedTuple):
+    """What `restore_for_program` gives back."""
+
+    mask: set[int]
+    children_ignored: bool  # SIGCHLD, which makes the kernel forget how children ended
+
+
+def block() -> Before:
+    """Keep the signals from ending this process, and have the kernel remember how children end."""
+    ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return Before(set(signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)), ignored)
 
 
 def open_descriptor() -> int:
     """A descriptor that shows input while a blocked signal waits."""
-    mask = sum(1 << (number - 1) for number in FORWARDED)
+    mask = sum(1 << (number - 1) for number in _BLOCKED)
     words = mask.to_bytes(128, "little")  # sigset_t
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = int(libc.signalfd(-1, words, _SFD_FLAGS))
@@ -60,9 +70,11 @@ def read(descriptor: int) -> Received | None:
     return Received(number, code == _SI_KERNEL)
 
 
-def restore_for_program(mask: set[int]) -> None:
+def restore_for_program(before: Before) -> None:
     """In the child: the signals as they were before Python and we came. To be called just before exec."""
     # Python ignores these two for itself, and an ignored signal stays ignored across exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if before.children_ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before.mask)

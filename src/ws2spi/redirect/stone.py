@@ -89,6 +89,10 @@ class Stone(ClosedPort):
         self.address: Address = self._listener.getsockname()[:2]
         self._plug = socket.socket(family)
         self._plug.connect(self.address)
+        # The plug is connected when it has our answer, the queue is full when we have its answer to that.
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.poll(_PATIENCE)
 
     def close(self) -> None:
         for sock in (self._listener, self._plug):

@@ -63,6 +63,7 @@ class Supervisor:
         # {system call number: who answers it}
         self._handlers: dict[int, Callable[[Call], None]] = {
             machine.connect: self._connect,
+            machine.listen: self._listen,
             machine.getpeername: self._getpeername,
             machine.getsockname: self._getsockname,
             machine.getsockopt: self._so_error,
@@ -245,6 +246,15 @@ class Supervisor:
     def _socket(self, call: Call) -> None:
         """Asked for with -v only, to name datagrams, whichever call sends them."""
         self._desk.say(f"{Origin(call.tid)} opens a datagram socket: what it sends passes without layers")
+        self._listener.pass_on(call.id)
+
+    def _listen(self, call: Call) -> None:
+        """Asked for with -v only, to name what a server accepts."""
+        with take_socket(call.tid, call.arguments[0]) as sock:
+            if sock.family in _INTERNET and sock.type == socket.SOCK_STREAM:
+                host, port = sock.getsockname()[:2]
+                where = addresses.show((host, port)) if port else "a port that the kernel chooses"
+                self._desk.say(f"{Origin(call.tid)} listens at {where}: what it accepts passes without layers")
         self._listener.pass_on(call.id)
 
     def _foreign(self, call: Call) -> None:

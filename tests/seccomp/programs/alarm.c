@@ -1,6 +1,7 @@
 /* A blocking connect under signals. Usage: alarm PORT eintr|restart|timeout GATE
  * Prints what connect returned; after EINTR also what a second connect and SO_ERROR say. "timeout" sets SO_SNDTIMEO
- * instead of an alarm; "restart" makes the file GATE with the third alarm. */
+ * instead of an alarm, and tells if the outcome comes before GATE exists; "restart" makes the file GATE with the third
+ * alarm. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t alarms;
 static const char *gate;
@@ -62,7 +64,8 @@ int main(int argc, char **argv)
         socklen_t size = sizeof error;
         poll(&poller, 1, 60000);
         getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &size);
-        printf("then %s\n", error ? strerrorname_np(error) : "ok");
+        printf("then %s%s\n", error ? strerrorname_np(error) : "ok",
+               gate && access(gate, F_OK) ? " before the gate was open" : "");
     }
     return 0;
 }

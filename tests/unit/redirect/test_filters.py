@@ -11,8 +11,8 @@ from ws2spi.redirect import bpf, filters
 from ws2spi.redirect.filters import ALLOW, FAIL, KILL, MSG_FASTOPEN, NOTIFY, Policy
 from ws2spi.redirect.machine import AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, MACHINES, X86_64, Machine
 
-EVERYTHING = Policy(names=True, errors=True, datagrams=True)
-NOTHING = Policy(names=False, errors=False, datagrams=False)
+EVERYTHING = Policy(names=True, errors=True, passing=True)
+NOTHING = Policy(names=False, errors=False, passing=False)
 
 
 def verdict(code: bytes, audit: int, number: int, *arguments: int) -> int:
@@ -52,10 +52,15 @@ def test_connect_is_always_asked_about(machine: Machine) -> None:
 
 
 def test_other_calls_pass(machine: Machine) -> None:
-    trapped = {machine.connect, machine.getpeername, machine.getsockname}
+    trapped = {machine.connect, machine.getpeername, machine.getsockname, machine.listen}
     for number in range(600):
         if number not in trapped and number != 425:
             assert on(machine, EVERYTHING, number) == ALLOW, number
+
+
+def test_listeners_are_asked_about_only_to_be_named(machine: Machine) -> None:
+    assert on(machine, EVERYTHING, machine.listen, 3, 5) == NOTIFY
+    assert on(machine, NOTHING, machine.listen, 3, 5) == ALLOW
 
 
 def test_names_are_asked_about_when_they_may_differ(machine: Machine) -> None:
@@ -161,5 +166,5 @@ class Closes(Layer):
 def test_policy_follows_the_stack(layers: list[Layer], transparent: bool) -> None:
     stack = Stack(layers)
     assert filters.transparent(stack) is transparent
-    assert filters.policy(stack, 0) == Policy(names=not transparent, errors=not transparent, datagrams=False)
-    assert filters.policy(stack, 1).datagrams
+    assert filters.policy(stack, 0) == Policy(names=not transparent, errors=not transparent, passing=False)
+    assert filters.policy(stack, 1).passing

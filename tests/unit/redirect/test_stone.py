@@ -4,6 +4,7 @@ import errno
 import os
 import select
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,13 @@ def test_held_socket_looks_like_one_that_connects(stone: Stone) -> None:
         assert events(sock) == 0
         assert os.get_blocking(sock.fileno()), "its blocking mode is its own"
         assert stone.hold(sock, False) == errno.EALREADY
+
+
+def test_queue_is_full_before_anybody_is_held(stone: Stone) -> None:
+    """Else the first SYN could overtake the plug's last packet on a busy machine, and be answered."""
+    info = stone._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    waiting, room = struct.unpack_from("=II", info, 24)  # tcpi_unacked, tcpi_sacked: of a listener, its queue
+    assert waiting > room
 
 
 def test_completed_socket_is_connected_at_once(stone: Stone) -> None:
