@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-FACES = ("ws2_32", "kernel32")
+FACES = ("ws2_32", "kernel32", "user32")
 # The sections of a docstring of an exact face; the first three must be there.
 SECTIONS = ("Returns", "Errors", "Source", "Differs")
 
@@ -92,7 +92,7 @@ def reference() -> str:
     page = "# Reference: the exact faces\n\n"
     page += _HEADER
     page += (
-        "`ws2spi.ws2_32` and `ws2spi.kernel32` are called as `ctypes.windll.ws2_32` and `ctypes.windll.kernel32` are\n"
+        "`ws2spi.ws2_32`, `ws2spi.kernel32` and `ws2spi.user32` are called as `ctypes.windll.ws2_32` and its kin are\n"
         "on Windows. Only the import changes: see [From windll](tutorial.md#from-windll).\n"
     )
     for face in FACES:

@@ -502,7 +502,7 @@ def test_m6_two_sockets_on_one_event(pair: tuple[int, int]) -> None:
 
 
 def test_m7_m8_which_event_is_reset(pair: tuple[int, int]) -> None:
-    """6.2 Enum: the event is optional, any event will do; on an error nothing changes"""
+    """6.2 Enum: the event is optional, any event will do; on an error nothing changes (M9: nor unasked codes)"""
     client, _ = pair
     record = ws2_32.WSANETWORKEVENTS()
     with selected(client, WRITE) as it, event() as other:

@@ -8,12 +8,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+from ws2spi._abi.constants import WM_QUIT
 from ws2spi._executive.events import Event
 from ws2spi._executive.handles import handles
 from ws2spi._executive.threads import Thread, current
 from ws2spi._executive.waits import wait
 
-WM_QUIT = 0x0012
 _FIRST, _LAST = 0, 0xFFFFFFFF
 _MOST = 10_000  # messages in one queue, as on Windows
 

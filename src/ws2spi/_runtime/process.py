@@ -64,6 +64,10 @@ def negotiate(requested: int) -> Versions | None:
     return Versions(HIGHEST_VERSION, HIGHEST_VERSION)
 
 
+def _ordered(version: int) -> tuple[int, int]:
+    return version & 0xFF, version >> 8
+
+
 def _load_base(entry: CatalogEntry) -> Provider:
     loader: Loader = importlib.import_module(BASE_PROVIDER).provider
     return loader(entry)
@@ -87,6 +91,7 @@ class Runtime:
         self.sockets: SocketTable = sockets
         self.starts = 0
         self.initialised = False
+        self.oldest = HIGHEST_VERSION  # the oldest version that a start since the last clean-up has agreed to
         self._engine: Engine | None = None
         self.providers = StartedProviders(self._load)
         self.makers: dict[int, HandleMaker] = {}  # {catalog id: how its handles are made}
@@ -133,6 +138,8 @@ class Runtime:
             with self._lock:
                 cleaning = self._cleaning
                 if cleaning is None:
+                    if not self.starts or _ordered(versions.version) < _ordered(self.oldest):
+                        self.oldest = versions.version
                     self.initialised = True
                     self.starts += 1
                     return versions

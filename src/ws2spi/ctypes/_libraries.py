@@ -8,7 +8,12 @@ from typing import Any
 from ws2spi.ctypes._function import HRESULT, Function
 
 # {DLL name: module}; wsock32 is the old name under which the Berkeley functions were exported.
-_FACES = {"kernel32": "ws2spi.kernel32", "ws2_32": "ws2spi.ws2_32", "wsock32": "ws2spi.ws2_32"}
+_FACES = {
+    "kernel32": "ws2spi.kernel32",
+    "user32": "ws2spi.user32",
+    "ws2_32": "ws2spi.ws2_32",
+    "wsock32": "ws2spi.ws2_32",
+}
 _numbers = itertools.count(0x7FF0000, 0x10000)
 
 
@@ -16,7 +21,7 @@ class WinDLL:
     """One loaded DLL, as `ctypes.WinDLL` has it: every function with settings of its own, c_int results by default.
 
     Parameters:
-        name: `kernel32` or `ws2_32`, in any case, with or without folder and `.dll`.
+        name: `kernel32`, `user32` or `ws2_32`, in any case, with or without folder and `.dll`.
         The others are accepted for the scripts' sake. There is one last error, so `use_last_error` changes nothing.
 
     Raises FileNotFoundError for another DLL.

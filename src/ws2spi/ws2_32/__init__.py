@@ -5,9 +5,9 @@ C order and C names of parameters, documented return values, the code in `*lpErr
 attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The W forms are the functions; the bare
 name is an alias.
 
-`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_catalog`,
-`_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`, `_databases`,
-`_lookup`, `_services` and `_name_spaces`.
+`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_hooks`,
+`_catalog`, `_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`,
+`_databases`, `_lookup`, `_services` and `_name_spaces`.
 
 Never: decides anything. A rule that is worth a test lives in `_runtime` or in the provider.
 """
@@ -71,6 +71,7 @@ from ws2spi.ws2_32 import (
     _conversions,
     _databases,
     _events,
+    _hooks,
     _lookup,
     _name_spaces,
     _readiness,
@@ -133,6 +134,11 @@ FD_ISSET = exported(_readiness.FD_ISSET)
 FD_ZERO = exported(_readiness.FD_ZERO)
 WSAGETSELECTEVENT = exported(_readiness.WSAGETSELECTEVENT)
 WSAGETSELECTERROR = exported(_readiness.WSAGETSELECTERROR)
+
+WSASetBlockingHook = exported(_hooks.WSASetBlockingHook)
+WSAUnhookBlockingHook = exported(_hooks.WSAUnhookBlockingHook)
+WSAIsBlocking = exported(_hooks.WSAIsBlocking)
+WSACancelBlockingCall = exported(_hooks.WSACancelBlockingCall)
 
 WSAEnumProtocolsW = exported(_catalog.WSAEnumProtocolsW)
 WSAEnumProtocolsA = exported(_catalog.WSAEnumProtocolsA)
@@ -352,6 +358,7 @@ __all__ = [
     "WSAAddressToStringA",
     "WSAAddressToStringW",
     "WSAAsyncSelect",
+    "WSACancelBlockingCall",
     "WSACleanup",
     "WSACloseEvent",
     "WSAConnect",
@@ -399,6 +406,7 @@ __all__ = [
     "WSAResetEvent",
     "WSASend",
     "WSASendTo",
+    "WSASetBlockingHook",
     "WSASetEvent",
     "WSASetLastError",
     "WSASetService",

@@ -9,9 +9,9 @@ from typing import Any
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, deref, load_int, store_int, store_pointer_sized, write_bytes
-from ws2spi._abi.types import GUID, WSATHREADID, fd_set
+from ws2spi._abi.types import GUID, WSATHREADID
 from ws2spi._abi.wide import encode_wide
-from ws2spi._runtime import protocol_info, upcalls
+from ws2spi._runtime import fdsets, hooks, protocol_info, upcalls
 from ws2spi._runtime.process import runtime
 
 
@@ -225,8 +225,7 @@ def WPUFDIsSet(s: int, fdset: Any) -> int:
     Source: ws2spi.h, nf-ws2spi-wpufdisset.
     Differs: nothing.
     """
-    members = deref(fdset, fd_set)
-    return int(members is not None and s in members.fd_array[: members.fd_count])
+    return int(fdsets.contains(s, fdset))
 
 
 def WPUGetProviderPath(lpProviderId: Any, lpszProviderDllPath: Any, lpProviderDllPathLen: Any, lpErrno: Any) -> int:
@@ -255,30 +254,35 @@ def WPUGetProviderPath(lpProviderId: Any, lpszProviderDllPath: Any, lpProviderDl
 
 
 def WPUQueryBlockingCallback(dwCatalogEntryId: int, lplpfnCallback: Any, lpdwContext: Any, lpErrno: Any) -> int:
-    """Store the blocking callback of the calling thread: NULL, since no thread has one.
+    """Store the blocking callback of the calling thread and what to pass to it; NULL when the thread has no hook.
+
+    A provider calls it now and then while a call blocks: TRUE means wait on, FALSE that the call was cancelled, which
+    then ends with WSAEINTR.
 
     Returns: 0, or SOCKET_ERROR with the code in `*lpErrno`.
     Errors:
         WSAEFAULT: a NULL pointer. WSAEINVAL: no such catalog entry.
     Source: ws2spi.h, nf-ws2spi-wpuqueryblockingcallback.
-    Differs: blocking hooks, a matter of Winsock 1.1, do not exist.
+    Differs: nothing.
     """
     try:
-        if runtime.catalog.get(dwCatalogEntryId) is None:
-            raise WinsockError(WSAError.WSAEINVAL, f"catalog entry {dwCatalogEntryId}")
-        if not store_pointer_sized(lplpfnCallback, 0) or not store_pointer_sized(lpdwContext, 0):
+        callback, context = hooks.query_blocking_callback(dwCatalogEntryId)
+        address = 0 if callback is None else hooks.pointer_to_callback()
+        if not address_of(lpdwContext) or not store_pointer_sized(lplpfnCallback, address):
             raise WinsockError(WSAError.WSAEFAULT, "NULL")
+        store_pointer_sized(lpdwContext, context)
     except WinsockError as error:
         return _failed(lpErrno, error, c.SOCKET_ERROR)
     return 0
 
 
 def WPUPostMessage(hWnd: Any, Msg: int, wParam: int, lParam: int) -> int:
-    """Post a window message: there are no windows here.
+    """Append a message to a window's queue; safe in an interrupt context.
 
-    Returns: FALSE.
+    Returns: TRUE, or FALSE when there is no such window or its queue is full.
     Errors: none, as on the page.
     Source: ws2spi.h, nf-ws2spi-wpupostmessage.
-    Differs: always fails.
+    Differs: nothing.
     """
-    return c.FALSE
+    window = int(getattr(hWnd, "value", hWnd) or 0)
+    return int(upcalls.post_message(window, Msg, wParam, lParam))

@@ -82,8 +82,8 @@ def test_windll_gives_the_faces() -> None:
     assert ctypes.windll.LoadLibrary("KERNEL32.DLL").GetCurrentProcess() == -1
     with pytest.raises(AttributeError, match="'NoSuchFunction' not found"):
         dll.NoSuchFunction  # noqa: B018
-    with pytest.raises(FileNotFoundError, match="user32"):
-        ctypes.WinDLL("user32")
+    with pytest.raises(FileNotFoundError, match="gdi32"):
+        ctypes.WinDLL("gdi32")
     assert "kernel32" in repr(dll)
 
 
