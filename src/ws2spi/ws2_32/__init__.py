@@ -9,6 +9,8 @@ name is an alias.
 `_catalog`, `_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`,
 `_databases`, `_lookup`, `_services` and `_name_spaces`.
 
+Why one file: it is the list of the DLL's exports, a line for each where it comes from and a line in `__all__`.
+
 Never: decides anything. A rule that is worth a test lives in `_runtime` or in the provider.
 """
 
@@ -66,6 +68,7 @@ from ws2spi._abi.types import (
 )
 from ws2spi.ws2_32 import (
     _addresses,
+    _asynchronous,
     _catalog,
     _categories,
     _conversions,
@@ -236,6 +239,14 @@ WSAEnumNameSpaceProvidersExA = exported(_name_spaces.WSAEnumNameSpaceProvidersEx
 WSCEnumNameSpaceProviders32 = exported(_name_spaces.WSCEnumNameSpaceProviders32)
 WSCEnumNameSpaceProvidersEx32 = exported(_name_spaces.WSCEnumNameSpaceProvidersEx32)
 
+WSAAsyncGetHostByName = exported(_asynchronous.WSAAsyncGetHostByName)
+WSAAsyncGetHostByAddr = exported(_asynchronous.WSAAsyncGetHostByAddr)
+WSAAsyncGetServByName = exported(_asynchronous.WSAAsyncGetServByName)
+WSAAsyncGetServByPort = exported(_asynchronous.WSAAsyncGetServByPort)
+WSAAsyncGetProtoByName = exported(_asynchronous.WSAAsyncGetProtoByName)
+WSAAsyncGetProtoByNumber = exported(_asynchronous.WSAAsyncGetProtoByNumber)
+WSACancelAsyncRequest = exported(_asynchronous.WSACancelAsyncRequest)
+
 WPUOpenCurrentThread = exported(_upcalls.WPUOpenCurrentThread)
 WPUCloseThread = exported(_upcalls.WPUCloseThread)
 WPUQueueApc = exported(_upcalls.WPUQueueApc)
@@ -357,7 +368,14 @@ __all__ = [
     "WSAAddressToString",
     "WSAAddressToStringA",
     "WSAAddressToStringW",
+    "WSAAsyncGetHostByAddr",
+    "WSAAsyncGetHostByName",
+    "WSAAsyncGetProtoByName",
+    "WSAAsyncGetProtoByNumber",
+    "WSAAsyncGetServByName",
+    "WSAAsyncGetServByPort",
     "WSAAsyncSelect",
+    "WSACancelAsyncRequest",
     "WSACancelBlockingCall",
     "WSACleanup",
     "WSACloseEvent",

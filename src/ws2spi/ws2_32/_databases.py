@@ -36,12 +36,7 @@ def gethostbyname(name: Any) -> int:
     Source: winsock2.h, nf-winsock2-gethostbyname.
     Differs: blocking hooks do not exist, so neither do WSAEINPROGRESS and WSAEINTR.
     """
-
-    def found() -> Any:
-        official, aliases, addresses = resolver.gethostbyname(read_narrow(name))
-        return netdb.hostent_block(official, addresses, c.AF_INET, aliases)
-
-    return _kept("host", found)
+    return _kept("host", lambda: resolver.hostent_of_name(read_narrow(name)))
 
 
 def gethostbyaddr(addr: Any, len: int, type: int) -> int:
@@ -56,18 +51,7 @@ def gethostbyaddr(addr: Any, len: int, type: int) -> int:
     Source: winsock2.h, nf-winsock2-gethostbyaddr.
     Differs: as gethostbyname.
     """
-
-    def found() -> Any:
-        size = _LENGTHS.get(type)
-        if size is None:
-            raise WinsockError(WSAError.WSAEAFNOSUPPORT, f"address family {type}")
-        if not address_of(addr) or len < size:
-            raise WinsockError(WSAError.WSAEFAULT, "addr")
-        packed = read_bytes(addr, size)
-        official, aliases = resolver.gethostbyaddr(type, packed)
-        return netdb.hostent_block(official, [packed], type, aliases)
-
-    return _kept("host", found)
+    return _kept("host", lambda: resolver.hostent_of_address(type, read_packed(addr, len, type)))
 
 
 def gethostname(name: Any, namelen: int) -> int:
@@ -118,7 +102,7 @@ def getservbyname(name: Any, proto: Any) -> int:
     """
 
     def found() -> Any:
-        return netdb.servent_block(netdb.service_by_name(_given(name), read_narrow(proto)))
+        return netdb.servent_block(netdb.service_by_name(read_given(name), read_narrow(proto)))
 
     return _kept("service", found)
 
@@ -149,7 +133,7 @@ def getprotobyname(name: Any) -> int:
     Source: winsock2.h, nf-winsock2-getprotobyname.
     Differs: protocols are a file, so WSAHOST_NOT_FOUND, WSATRY_AGAIN and WSANO_RECOVERY do not happen.
     """
-    return _kept("protocol", lambda: netdb.protoent_block(netdb.protocol_by_name(_given(name))))
+    return _kept("protocol", lambda: netdb.protoent_block(netdb.protocol_by_name(read_given(name))))
 
 
 def getprotobynumber(number: int) -> int:
@@ -164,7 +148,22 @@ def getprotobynumber(number: int) -> int:
     return _kept("protocol", lambda: netdb.protoent_block(netdb.protocol_by_number(number)))
 
 
-def _given(name: Any) -> str:
+def read_packed(addr: Any, length: int, family: int) -> bytes:
+    """Return the binary address of gethostbyaddr's arguments.
+
+    Errors:
+        WSAEAFNOSUPPORT: the family. WSAEFAULT: NULL, or too short.
+    """
+    size = _LENGTHS.get(family)
+    if size is None:
+        raise WinsockError(WSAError.WSAEAFNOSUPPORT, f"address family {family}")
+    if not address_of(addr) or length < size:
+        raise WinsockError(WSAError.WSAEFAULT, "addr")
+    return read_bytes(addr, size)
+
+
+def read_given(name: Any) -> str:
+    """Return a text that must be there; WSAEFAULT for NULL."""
     text = read_narrow(name)
     if text is None:
         raise WinsockError(WSAError.WSAEFAULT, "name")

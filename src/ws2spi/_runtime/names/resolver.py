@@ -19,6 +19,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._runtime.names import netdb
 from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
 from ws2spi._runtime.names.lookups import Lookup
+from ws2spi._runtime.names.memory import Block
 from ws2spi._runtime.names.records import Query, Service, hosts_of
 from ws2spi._runtime.names.served import guarded
 from ws2spi._runtime.names.text import ascii_name, ipv4_number, own_name, parse_address
@@ -267,7 +268,19 @@ def gethostbyname(name: str | None) -> tuple[str, list[str], list[bytes]]:
     return official, list(aliases), [socket.inet_aton(text) for text in texts]
 
 
+def hostent_of_name(name: str | None) -> Block:
+    """Return the HOSTENT of a name; errors as `gethostbyname`."""
+    official, aliases, found = gethostbyname(name)
+    return netdb.hostent_block(official, found, c.AF_INET, aliases)
+
+
 # Addresses to names
+
+
+def hostent_of_address(family: int, packed: bytes) -> Block:
+    """Return the HOSTENT of a binary address; errors as `find`."""
+    official, aliases = gethostbyaddr(family, packed)
+    return netdb.hostent_block(official, [packed], family, aliases)
 
 
 def gethostbyaddr(family: int, packed: bytes) -> tuple[str, list[str]]:

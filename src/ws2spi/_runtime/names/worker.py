@@ -54,6 +54,17 @@ _idle: deque[_Helper] = deque()
 os.register_at_fork(after_in_child=_idle.clear)
 
 
+def start(function: Callable[[], _R]) -> "_Task[_R]":
+    """Run `function()` on another thread, and go on."""
+    task = _Task(function)
+    try:
+        helper = _idle.pop()
+    except IndexError:
+        helper = _Helper()
+    helper.tasks.put(task)
+    return task
+
+
 def endable(function: Callable[[], _R], ended: Event | None = None) -> _R:
     """Return what `function()` returns, or raise what it raises; it runs on another thread.
 
@@ -64,12 +75,7 @@ def endable(function: Callable[[], _R], ended: Event | None = None) -> _R:
     """
     if ended is not None and ended.is_set():
         raise WinsockError(WSAError.WSA_E_CANCELLED, "the lookup has ended")
-    task = _Task(function)
-    try:
-        helper = _idle.pop()
-    except IndexError:
-        helper = _Helper()
-    helper.tasks.put(task)
+    task = start(function)
     if wait((task.done,) if ended is None else (task.done, ended)):
         raise WinsockError(WSAError.WSA_E_CANCELLED, "the lookup has ended")
     if task.error is not None:
