@@ -81,6 +81,8 @@ def _words_of(parser: argparse.ArgumentParser) -> list[str]:
     for action in parser._actions:
         if not action.option_strings and action.choices is not None:
             words += [str(choice) for choice in action.choices]
+        if isinstance(action, argparse._SubParsersAction):  # of `catalog`: their options too
+            words += [word for sub in action.choices.values() for word in _words_of(sub) if word not in words]
     return words
 
 

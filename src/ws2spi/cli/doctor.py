@@ -19,10 +19,26 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
+def _catalog() -> list[Any]:
+    """What is installed for every run, and whether that can be used; nothing where there is no catalog file."""
+    from ws2spi._runtime.catalog import place
+
+    if not place.exists():
+        return []
+    from types import SimpleNamespace
+
+    from ws2spi.cli.catalog import installed
+
+    names, wrong = installed()
+    detail = wrong[0] if wrong else ", ".join(names) or "none"
+    advice = "ws2spi catalog verify tells all, reset starts over" if wrong else ""
+    return [SimpleNamespace(name="installed layers", ok=not wrong, detail=detail, advice=advice)]
+
+
 def main(arguments: argparse.Namespace) -> int:
     from ws2spi.redirect.doctor import checks
 
-    results = checks()
+    results = [*checks(), *_catalog()]
     if arguments.json:
         import json
 

@@ -20,6 +20,7 @@ from ws2spi.cli.console import USAGE, OutputError, Parser, did_you_mean, say
 SUBCOMMANDS = {
     "run": ("run", "run a program under a stack of layers"),
     "layers": ("layers", "list the layers and their options"),
+    "catalog": ("catalog", "install layers for every later run"),
     "doctor": ("doctor", "say what this machine lacks"),
     "completion": ("completion", "print the completions for a shell"),
 }

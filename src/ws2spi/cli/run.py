@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Run a program under a stack of layers. The layers see the TCP connections that
 it and its children open; its output and its exit status are its own. Layers
-are given from the top, which is nearest to the program, to the bottom.
+are given from the top, which is nearest to the program, to the bottom; those
+that are installed (ws2spi catalog) lie beneath them all.
 """
 
 _PROGRAM = """\
@@ -60,6 +61,9 @@ def add_parser(subparsers: Any) -> None:
         help="add the layers of a TOML file, beneath those given so far",
     )
     parser.add_argument(
+        "--no-catalog", action="store_true", help="leave out the layers that are installed (ws2spi catalog)"
+    )
+    parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="name connections, and what passes without layers, on stderr"
     )
     parser.add_argument(
@@ -77,13 +81,25 @@ def main(arguments: argparse.Namespace) -> int:
     except LayerSpecError as error:
         complain(str(error))
         return FAILED
+    from ws2spi._runtime.catalog import place
+    from ws2spi.providers.stack import Stack
+
+    stack = Stack(layers)
+    if not arguments.no_catalog and place.exists():
+        from ws2spi._abi.errors import WinsockError
+        from ws2spi.providers.installed import over_installed
+
+        try:
+            stack = over_installed(layers, arguments.argv)
+        except WinsockError as error:
+            complain(f"{error.detail} (run --no-catalog leaves the catalog out, ws2spi catalog verify tells more)")
+            return FAILED
     if not arguments.quiet:
-        for layer in {type(layer): layer for layer in layers}.values():
+        for layer in {type(layer): layer for layer in stack.layers}.values():
             reason = sees_nothing(type(layer))
             if reason:
                 complain(f"layer {layer.name!r} sees nothing of the program: {reason}")
 
-    from ws2spi.providers.stack import Stack
     from ws2spi.redirect.launch import run
 
-    return run(arguments.argv, Stack(layers), verbose=arguments.verbose, quiet=arguments.quiet)
+    return run(arguments.argv, stack, verbose=arguments.verbose, quiet=arguments.quiet)

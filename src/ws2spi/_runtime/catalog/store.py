@@ -51,18 +51,22 @@ class StoredCatalog:
         """The file."""
         return self._path or place.path()
 
+    def exists(self) -> bool:
+        """Tell whether there is a file."""
+        return os.path.exists(self.path)
+
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Return all of the catalog as it is now; the built-in entries where there is no file."""
-        if not os.path.exists(self.path):
+        if not self.exists():
             return Snapshot()
         with transaction(self.path) as connection:
             return rows.read(connection, self.bits)
 
     def view(self) -> tuple[Snapshot, Applications, int]:
         """Return what a process reads at its start-up: the catalog, the applications' categories, and the serial."""
-        if not os.path.exists(self.path):
+        if not self.exists():
             return Snapshot(), {}, 0
         with transaction(self.path) as connection:
             return (
@@ -73,7 +77,7 @@ class StoredCatalog:
 
     def serial(self) -> int:
         """Return the number that grows with every change; 0 where there is no file."""
-        if not os.path.exists(self.path):
+        if not self.exists():
             return 0
         with transaction(self.path) as connection:
             return rows.read_serial(connection)
@@ -94,7 +98,7 @@ class StoredCatalog:
 
         A file that cannot be read at all is one problem.
         """
-        if not os.path.exists(self.path):
+        if not self.exists():
             return []
         try:
             with transaction(self.path) as connection:
@@ -220,7 +224,7 @@ class StoredCatalog:
         if not executable:
             raise WinsockError(WSAError.WSAEINVAL, "no path")
         categories = None
-        if os.path.exists(self.path):
+        if self.exists():
             with transaction(self.path, codes=_APPLICATIONS) as connection:
                 categories = rows.read_applications(connection).get(cat.identity(executable, arguments))
         if categories is None:
