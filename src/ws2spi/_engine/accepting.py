@@ -23,9 +23,11 @@ from ws2spi._abi.errors import ProviderContractError, WinsockError
 from ws2spi._engine import reports
 from ws2spi._engine.boundary import Call, Plan
 from ws2spi._engine.inbox import ItemInbox
+from ws2spi._engine.interrupts import came_from_outside
 from ws2spi._engine.mailbox import Lodging
-from ws2spi._engine.operations import Event, Task, Want
+from ws2spi._engine.operations import Event, Kind, Task, Want
 from ws2spi._engine.receiving import Receiving
+from ws2spi._engine.transport import SocketTransport
 
 if TYPE_CHECKING:
     from ws2spi._engine.connection import Connection
@@ -60,6 +62,16 @@ class AcceptRun:
             if accepted not in self.taken:
                 accepted, other = None, accepted
                 raise listener.not_accepted(other)
+            own = cast(Lodging, accepted.mailbox).move_out()
+            if self.taken == [accepted]:
+                # In one breath: an interrupt finds it still taken, or handed out.
+                self.taken, accepted.mailbox = [], own
+                return cast("Connection", accepted)
+        except BaseException as error:
+            accepted = None
+            if self.taken and came_from_outside(error):
+                self.taken[-1].layer_interrupted("accept", error)
+            raise
         finally:
             taken, self.taken = self.taken, []
             for connection in taken:
@@ -67,8 +79,13 @@ class AcceptRun:
                     connection.abort()  # it failed, or the listener closes
                 elif connection is not accepted:
                     connection.close()  # a layer did not want it
-        accepted.mailbox = cast(Lodging, accepted.mailbox).move_out()
+        accepted.mailbox = own
         return cast("Connection", accepted)
+
+    @property
+    def cr_frame(self) -> Any:
+        """As of a coroutine: None when it has ended."""
+        return cast(Any, self._coroutine).cr_frame
 
     def send(self, value: None) -> Want:
         listener = self._listener
@@ -102,6 +119,7 @@ class Accepting(Receiving):
         self.run: AcceptRun | None = None  # whose step this is
         self._handshakes: list[Task] = []  # oldest first
         self._asked_for = False  # somebody has looked for a connection, and none has come since
+        self._taken: SocketTransport | None = None  # what an accept has taken, until it is a connection
         self._vacancy: Event | None = None  # the one at the door waits for it
 
     def _become_listener(self) -> None:
@@ -120,12 +138,17 @@ class Accepting(Receiving):
             for refused in run.taken:
                 refused.close()  # asking for another one, a layer has refused it
             run.taken.clear()
-        transport = await self.transport.accept()
-        connection = type(cast("Connection", self))(self.engine, transport, self.plan, origin=self.origin)
-        if run is not None:
+        # An accept that an interrupt tears is begun again, with what it had taken.
+        if self._taken is None:
+            self._taken = await self.transport.accept()
+        connection = type(cast("Connection", self))(self.engine, self._taken, self.plan, origin=self.origin)
+        if run is None:
+            self._taken = None
+        else:
             # Until the layers have accepted it, what they do on the new connection is driven by this one.
             connection.mailbox = Lodging(self.mailbox)
-            run.taken.append(connection)
+            run.taken += (connection,)
+            self._taken = None
             if len(self._handshakes) >= HANDSHAKES and self._is_pump(run):
                 await self._at_the_door()
             run.began = self.engine.now()
@@ -139,7 +162,8 @@ class Accepting(Receiving):
         """Rule 1, after the step in which `run` has got its connection."""
         if self._is_pump(run) and self._pump is not None and not self.closing:
             self._give(self._pump, None)
-            self._handshakes.append(self._pump)
+            if self._pump not in self._handshakes:
+                self._handshakes.append(self._pump)
             self._pump = self._pump_for = None
             self._feed()
             if self._asked_for and self._pump is None:
@@ -163,6 +187,18 @@ class Accepting(Receiving):
                 if timer is not None:
                     timer.cancel()
 
+    def drop_run(self, task: Task) -> None:
+        """An interrupt has torn it; the connection that it had taken has ended."""
+        if task is self._pump:
+            self._pump = self._pump_for = None
+            self.transport.free_turn(Kind.READ)
+        if task in self._handshakes:
+            self._handshakes.remove(task)
+        task.done = True
+        if self._vacancy is not None:
+            self._vacancy.set()
+        self._feed()
+
     def _give_up(self, task: Task) -> None:
         if not task.done:
             cast(AcceptRun, task.coroutine).given_up = True
@@ -184,6 +220,7 @@ class Accepting(Receiving):
             if self._vacancy is not None:
                 self._vacancy.set()
             if cast(AcceptRun, task.coroutine).given_up and not self.closing:
+                task.done = True
                 return
         if self._accepting:
             self._asked_for = False

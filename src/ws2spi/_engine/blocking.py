@@ -39,10 +39,10 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
     # The park that was told already: while its mailbox is taken, polling would only repeat it. Of that task only: each
     # counts its own parks, and a listener's pump is often another one by the next look.
     posted: tuple[object, int] = (None, -1)
+    outer, idle = thread.blocked, thread.idle if alertable else None
     was = thread.begin_park()
-    outer, thread.blocked = thread.blocked, partial(mailbox.post, connection.withdraw, request, WSAError.WSAEINTR)
-    idle = thread.idle if alertable else None
     try:
+        thread.blocked = partial(mailbox.post, connection.withdraw, request, WSAError.WSAEINTR)
         if was:  # an APC or a signal handler calls in while its thread waits further up the stack
             mailbox.post(connection.entrust, thread, request)
         while not request.done:
@@ -89,8 +89,10 @@ def block(connection: "Driving", request: Request, timeout: float | None, alerta
         mailbox.post(connection.withdraw, request, WSAError.WSAEINTR)
         raise
     finally:
-        thread.blocked = outer
-        thread.end_park(was)
+        # Without a call first: an interrupt must not leave the thread parked.
+        thread.blocked, thread._parked = outer, was
+        if was:
+            thread.wake()
 
 
 _TIMED_OUT = WSAError.WSAETIMEDOUT

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import ProviderContractError, WinsockError
 from ws2spi._engine import reports
+from ws2spi._engine.interrupts import came_from_outside
 from ws2spi._engine.operations import Cancelled, Event, Turn
 
 if TYPE_CHECKING:
@@ -307,11 +308,9 @@ class Edge:
         except WinsockError:
             raise
         except Exception as error:
-            if below.uses != uses:
+            if below.uses != uses or came_from_outside(error):
                 raise
-            reports.report(
-                f"layer {self._name!r} failed in {method}: {describe(error)}; passed through (on_error=open)"
-            )
+            reports.report(f"layer {self.name!r} failed in {method}: {describe(error)}; passed through (on_error=open)")
         return await getattr(below, method)(*arguments)
 
     async def _send_or_pass(self, view: View, data: bytes) -> None:
@@ -323,17 +322,21 @@ class Edge:
     def _as_bytes(self, data: Any) -> bytes:
         if isinstance(data, (bytes, bytearray, memoryview)):
             return bytes(data)
-        raise ProviderContractError(self._name, f"recv must give bytes, not {type(data).__name__}")
+        raise ProviderContractError(self.name, f"recv must give bytes, not {type(data).__name__}")
 
     def _blame(self, method: str, error: Exception) -> WinsockError:
+        """What the caller sees instead of `error`; an interrupt, which is not the layer's, passes as it is."""
+        if came_from_outside(error):
+            raise error
         code = getattr(getattr(type(self._layer), method), "__code__", None)
         if isinstance(error, TypeError) and code is not None and not code.co_flags & _COROUTINE:
             error.add_note(f"{method} is not written with 'async def'")
-        return self._connection.layer_failed(self._name, method, error)
+        return self._connection.layer_failed(self.name, method, error)
 
     @property
-    def _name(self) -> str:
-        return str(getattr(self._layer, "name", type(self._layer).__name__))
+    def name(self) -> str:
+        layer = self._layer
+        return str(getattr(layer, "name", type(layer).__name__))
 
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect

@@ -10,10 +10,14 @@ Rule 2: a client that cancels, times out or would block removes its request and 
 Rule 3: a parked coroutine belongs to its connection, not to who drives it (`driving.py`).
 Rule 4: sends, shutdowns and connects hold the send turn in the order in which they were started (`sending.py`); no pump
         runs while a connect does.
+Rule 5: what an interrupt tears is put right before anybody else comes in (`mending.py`).
+
+Why one file: how operations begin, are withdrawn, end and fail is one set of states, and each way out must know the
+others. What can be read by itself (receiving, sending, driving, mending) is elsewhere.
 """
 
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
@@ -24,6 +28,7 @@ from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
 from ws2spi._engine.driving import EVERYTHING, EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
+from ws2spi._engine.mending import Mending
 from ws2spi._engine.observing import Observing
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
 from ws2spi._engine.transport import Address, SocketTransport
@@ -33,7 +38,7 @@ _numbers = itertools.count(1)
 _STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
 
 
-class Connection(Accepting, Observing):
+class Connection(Mending, Accepting, Observing):
     """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
 
     def __init__(
@@ -61,16 +66,25 @@ class Connection(Accepting, Observing):
         self._failure: str | None = None
         self.closing = False
         self.closed = False
-        self._closed_callbacks: list[Done] = []
+        self._closed_requests: list[Request] = []  # who is told that the descriptor is closed
 
     # -- connecting, listening, control ----------------------------------------------------------------------------
 
     def connect(self, address: Address, timeout: float | None = None) -> None:
+        self._wait(Request(threads.current()), timeout, self._queue_connect, address)
+
+    def _wait(self, request: Request, timeout: float | None, step: Callable[..., object], *arguments: Any) -> Any:
+        """Post `step(*arguments, request)`, block until `request` is done, and return what it gives."""
         self._refuse_reentry()
-        request = Request(threads.current())
-        self.mailbox.post(self._queue_connect, address, request)
-        self.engine.block(self, request, timeout)
-        request.value()
+        try:
+            self.mailbox.post(step, *arguments, request)
+            self.engine.block(self, request, timeout)
+            return request.value()
+        except BaseException:
+            if not request.done:  # an interrupt: the request goes, the operation does not
+                self.mailbox.steps.append((self.withdraw, (request, WSAError.WSAEINTR)))
+                self.mailbox.drain()
+            raise
 
     def submit_connect(self, address: Address, done: Done | None = None) -> Request:
         request = Request(None, done)
@@ -84,11 +98,7 @@ class Connection(Accepting, Observing):
 
     def shutdown(self, how: int, timeout: float | None = None) -> None:
         """End one or both directions, in turn after what is being sent."""
-        self._refuse_reentry()
-        request = Request(threads.current())
-        self.mailbox.post(self._queue_shutdown, how, request)
-        self.engine.block(self, request, timeout)
-        request.value()
+        self._wait(Request(threads.current()), timeout, self._queue_shutdown, how)
 
     def submit_shutdown(self, how: int, done: Done | None = None) -> Request:
         request = Request(None, done)
@@ -100,11 +110,7 @@ class Connection(Accepting, Observing):
 
     def perform(self, method: str, *arguments: Any, timeout: float | None = None) -> Any:
         """A control call (`bind`, `getsockopt`, names, …) through the layers, blocking. Returns what it gives."""
-        self._refuse_reentry()
-        request = Request(threads.current())
-        self.mailbox.post(self._control, method, arguments, request)
-        self.engine.block(self, request, timeout)
-        return request.value()
+        return self._wait(Request(threads.current()), timeout, self._control, method, arguments)
 
     def submit(self, method: str, *arguments: Any, done: Done | None = None) -> Request:
         """As `perform`, without waiting."""
@@ -118,8 +124,8 @@ class Connection(Accepting, Observing):
             self._complete(request)
             return
         task = Task(self, Role.CONTROL, None, request)
-        self._controls.append(task)
         task.coroutine = cast(Any, self.path(-1, method)(*arguments))
+        self._controls.append(task)
         self.step(task)
 
     def submit_work(self, work: Coroutine[Want, None, Any], done: Done | None = None) -> Request:
@@ -139,8 +145,8 @@ class Connection(Accepting, Observing):
             self._complete(request)
             return
         task = Task(self, Role.CONTROL, None, request)
-        self._controls.append(task)
         task.coroutine = work
+        self._controls.append(task)
         self.step(task)
 
     def listen(self, backlog: int) -> None:
@@ -152,10 +158,11 @@ class Connection(Accepting, Observing):
 
     def _finish(self, task: Task, result: Any, error: WinsockError | None) -> None:
         """In the mailbox: `task` has ended; tell its client and let the next in line begin."""
-        task.done = True
+        task.result, task.error, task.ended = result, error, True  # an interrupt repeats what follows
         if task.role is Role.PUMP:
             self._pumped(task, result, error)
             return
+        task.done = True
         if task.role is Role.CLOSE:
             self._finalise()
             return
@@ -238,8 +245,8 @@ class Connection(Accepting, Observing):
         self.mailbox.post(self._close, done)
 
     def _close(self, done: Done | None) -> None:
-        if done is not None:
-            self._closed_callbacks.append(done)
+        if done is not None and all(request.callback is not done for request in self._closed_requests):
+            self._closed_requests.append(Request(None, done))
         if self.closed:
             lingering.end(self)
             self._tell_closed()
@@ -247,15 +254,29 @@ class Connection(Accepting, Observing):
         if self.closing:
             return
         self.closing = True
+        self._end_all()
+
+    def _end_all(self) -> None:
         self.changed(EVERYTHING)
         self._end_receives()
         for task in list(self._controls):
-            self._cancel(task)
+            if task.role is not Role.CLOSE:
+                self._cancel(task)
         for task in list(self._sends):
             if not task.accepted:
                 self._cancel(task)
         if not self._sends:
             self._last_words()
+
+    def _go_on_ending(self) -> None:
+        """In the mailbox, after an interrupt: what had begun to end must come to its end."""
+        if self._failure is not None and self._send_error is None:
+            self._fail(WinsockError(WSAError.WSAECONNABORTED, self._failure))
+        if self.closed:
+            lingering.end(self)
+            self._tell_closed()
+        elif self.closing:
+            self._end_all()
 
     def has_accepted(self) -> bool:
         """Whether bytes that count as sent are still on their way through the layers. A hint."""
@@ -348,18 +369,21 @@ class Connection(Accepting, Observing):
             self._finalise()
             return
         task = Task(self, Role.CLOSE, None)
-        self._controls.append(task)
         task.coroutine = cast(Any, self.path(-1, "close")())
+        self._controls.append(task)
         self.step(task)
 
     def _finalise(self) -> None:
         if self.closed:
             return
-        self.closed = True
         self.engine.disarm(self.transport)
         if self.engine.serves_here():
             self.transport.do_not_wait()
         self.transport.close_now()
+        if self._taken is not None:
+            self._taken.make_abortive()
+            self._taken.close_now()
+        self.closed = True
         if self._accepting:
             for connection in cast(ItemInbox, self._inbox):
                 self.mailbox.later(connection.abort)
@@ -368,10 +392,9 @@ class Connection(Accepting, Observing):
         self._tell_closed()
 
     def _tell_closed(self) -> None:
-        callbacks, self._closed_callbacks = self._closed_callbacks, []
-        for callback in callbacks:
-            request = Request(None, callback)
-            self._complete(request)
+        while self._closed_requests:
+            self._complete(self._closed_requests[0])
+            del self._closed_requests[0]
 
     # -- failing ---------------------------------------------------------------------------------------------------
 
@@ -382,11 +405,14 @@ class Connection(Accepting, Observing):
         """
         if method == "accept" and self.run is not None and self.run.taken:
             return self.run.taken[-1].layer_failed(name, method, error)  # one client's end is not the listener's
-        seen = WinsockError(WSAError.WSAECONNABORTED, f"layer {name!r} failed")
+        return self._fail_closed(f"layer {name!r} failed in {method}: {describe(error)}", f"layer {name!r} failed")
+
+    def _fail_closed(self, why: str, short: str) -> WinsockError:
+        seen = WinsockError(WSAError.WSAECONNABORTED, short)
         if self._failure is None:
-            self._failure = f"layer {name!r} failed in {method}: {describe(error)}"
-            reports.report(f"{self._failure}; connection #{self.number} closed")
+            self._failure = why
             self.mailbox.leave(self._fail, seen)  # run by the drain that follows every step
+            reports.report(f"{why}; connection #{self.number} closed")
         return seen
 
     def _fail(self, seen: WinsockError) -> None:
@@ -440,6 +466,10 @@ class Connection(Accepting, Observing):
         if edge is None:
             edge = self._edges[index] = Edge(self, index)
         return edge.call(method)
+
+    def _is_raw(self, method: str) -> bool:
+        """Whether no layer overrides `method`."""
+        return self.plan.answers(-1, method) is None
 
     def _names(self) -> str:
         return ", ".join(repr(name) for name in self.plan.names) or "no layer"

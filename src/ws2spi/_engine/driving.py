@@ -8,12 +8,13 @@ import select
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine import blocking
+from ws2spi._engine.interrupts import raised_by_handler
 from ws2spi._engine.mailbox import Mailbox
-from ws2spi._engine.operations import Cancelled, Kind, Request, Task, Want
+from ws2spi._engine.operations import Cancelled, Kind, Pause, Request, Task, Want
 from ws2spi._engine.transport import SocketTransport
 from ws2spi._executive import threads
 from ws2spi._executive.threads import Thread
@@ -89,6 +90,19 @@ class Driving:
     def layer_failed(self, name: str, method: str, error: BaseException) -> WinsockError:
         raise NotImplementedError
 
+    # What one part of a connection asks of another.
+    layer_interrupted: Callable[[str, BaseException | None], WinsockError]
+    _is_whole: Callable[[BaseException, CodeType, bool], bool]
+    _is_raw: Callable[[str], bool]
+    _fail_closed: Callable[[str, str], WinsockError]
+    _go_on_ending: Callable[[], None]
+    _reconcile: Callable[[], None]
+    _begin: Callable[[Task], None]
+    _begin_next: Callable[[], None]
+    _feed: Callable[[], None]
+    _receive_left: Callable[..., None]
+    _send_left: Callable[..., None]
+
     def step(self, task: Task, throw: BaseException | None = None) -> None:
         """In the mailbox: resume `task` until it parks or ends."""
         if task.done:
@@ -99,23 +113,36 @@ class Driving:
         try:
             want = coroutine.send(None) if throw is None else coroutine.throw(throw)
         except StopIteration as stop:
-            self._finish(task, stop.value, None)
-        except WinsockError as error:
-            self._finish(task, None, error)
-        except Cancelled:
-            self._finish(task, None, aborted())
-        except Exception as error:
-            self._finish(task, None, self.layer_failed("?", task.role.value, error))
+            task.result = stop.value
+            task.ended = True  # from here on an interrupt finds the result with the task (`mend`)
         except BaseException as error:
-            if self.engine.serves_here() and not isinstance(error, KeyboardInterrupt):
-                # A layer's SystemExit or foreign CancelledError must not end the thread that serves everybody.
-                self._finish(task, None, self.layer_failed("?", task.role.value, error))
-                return
-            # Ctrl-C, or what a signal handler raised, in the middle of a layer: the operation is lost, that is not.
-            self._finish(task, None, blocking.interrupted())
-            raise
+            task.struck = error
+            if not task.is_suspended():  # else it was struck between its park and us
+                self._classify(task, error)
+            if not task.ended:
+                raise
         else:
             self._parked(task, want)
+            return
+        self._finish(task, task.result, task.error)
+
+    def _classify(self, task: Task, error: BaseException) -> None:
+        """`error` ended the coroutine of `task`: is that its outcome? Not if it came from outside."""
+        if raised_by_handler(error):
+            return
+        if isinstance(error, WinsockError):
+            task.error = error
+        elif isinstance(error, Cancelled):
+            task.error = aborted()
+        elif isinstance(error, Exception) or (
+            # A layer's SystemExit or foreign CancelledError must not end the thread that serves everybody.
+            self.engine.serves_here() and not isinstance(error, KeyboardInterrupt)
+        ):
+            task.error = self.layer_failed("?", task.role.value, error)
+        else:
+            return
+        task.struck = None
+        task.ended = True
 
     def resume(self, task: Task, want: Want) -> None:
         """In the mailbox: what `task` waited for may have come. Ignored if it waits for something else by now."""
@@ -127,6 +154,10 @@ class Driving:
         task.generation += 1
         if want.kind is Kind.TIME:
             task.deadline = self.engine.now() + want.source
+            if type(want) is Pause:
+                if want.deadline is None:
+                    want.deadline = task.deadline
+                task.deadline = want.deadline
         elif want.kind is Kind.EVENT:
             want.source.park(task)
         if task.owner is None:
@@ -147,6 +178,8 @@ class Driving:
     def _unpark(self, task: Task) -> None:
         """Forget where `task` waits. An armed descriptor may still fire; it will find nobody."""
         want, task.want = task.want, None
+        if type(want) is Pause and want.deadline is not None and self.engine.now() >= want.deadline:
+            want.over = True
         if task.timer is not None:
             task.timer.cancel()
             task.timer = None
@@ -231,15 +264,13 @@ class Driving:
                 self._give(task, None)
 
     def _complete(self, request: Request) -> None:
-        """Results are in `request`; say so. Callbacks run when the mailbox is free."""
-        if request.done:
-            return
+        """Results are in `request`; say so. Callbacks run when the mailbox is free. Twice is as good as once."""
         request.done = True
         if request.owner is not None:
             if request.owner.ident != get_ident():
                 request.owner.wake()
         elif request.callback is not None:
-            self.mailbox.later(request.callback, request)
+            self.mailbox.later(request.announce)
 
     def _refuse_reentry(self) -> None:
         if self.mailbox.held_by_me():

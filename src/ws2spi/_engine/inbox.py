@@ -1,4 +1,7 @@
-"""What the pump has brought and nobody has taken yet. Both kinds are true when there is something."""
+"""What the pump has brought and nobody has taken yet. Both kinds are true when there is something.
+
+An interrupt finds each change done or not begun: they are made by operators, not by calls (`interrupts.py`).
+"""
 
 from collections import deque
 from typing import Any
@@ -14,8 +17,11 @@ class ByteInbox(bytearray):
 
     def get(self, size: int) -> bytes:
         data = bytes(memoryview(self)[:size])
-        del self[: len(data)]
+        del self[:size]
         return data
+
+    def put_back(self, data: bytes) -> None:
+        self[:0] = data
 
     def peek(self, size: int) -> bytes:
         return bytes(memoryview(self)[:size])
@@ -29,10 +35,17 @@ class ItemInbox(deque[Any]):
 
     __slots__ = ()
 
-    put = deque.append
+    def put(self, item: Any) -> None:
+        self += (item,)
 
     def get(self, size: int) -> Any:
-        return self.popleft()
+        item = self[0]
+        del self[0]
+        return item
+
+    def put_back(self, item: Any) -> None:
+        for _ in map(self.appendleft, (item,)):
+            pass
 
     def peek(self, size: int) -> Any:
         return self[0]

@@ -5,12 +5,16 @@ Rule 2: nobody waits for it. Posting is safe from a signal handler or `__del__` 
         thread, because every change of state is one C call (`deque.append`, `popleft`, `dict.setdefault`).
 Rule 3: what must not run inside (callbacks of clients) is handed to `later` and runs after the mailbox is free, one at
         a time and in order.
+Rule 4: a step that an interrupt tears (`interrupts.py`) is followed at once by `mend(step, arguments)` of the object
+        whose method it is, if that has one.
 """
 
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from ws2spi._engine.interrupts import came_from_outside, had_not_begun, struck_frames
 
 Step = tuple[Callable[..., object], tuple[Any, ...]]
 
@@ -104,14 +108,22 @@ def _run(queue: "deque[Step]", occupant: dict[int, int]) -> None:
     """Run what is in `queue`, unless somebody else does."""
     # A step posted after the inner loop saw the queue empty and before we left finds us inside; the outer test, after
     # leaving, picks it up.
+    step: Callable[..., object] | None = None
+    arguments: tuple[Any, ...] = ()
     while queue:
         me = get_ident()
         try:
             if occupant.setdefault(0, me) is not me:
                 return
             while queue:
-                step, arguments = queue.popleft()
+                step, arguments = queue[0]
+                del queue[0]
                 step(*arguments)
+                step = None
+        except BaseException as error:
+            if step is not None and came_from_outside(error):
+                _put_back(queue, step, arguments, error)
+            raise
         finally:
             # Without a call: interrupts strike after calls, and this must not be left out.
             try:
@@ -119,3 +131,21 @@ def _run(queue: "deque[Step]", occupant: dict[int, int]) -> None:
                     del occupant[0]
             except KeyError:
                 pass
+
+
+def _put_back(queue: "deque[Step]", step: Callable[..., Any], arguments: tuple[Any, ...], error: BaseException) -> None:
+    """`error` tore `step`: it comes again if it had not begun, else whoever knows puts right what it left."""
+    owner = getattr(step, "__self__", None)
+    if isinstance(owner, Lodging):
+        inner, _ = arguments
+        mend = getattr(getattr(inner, "__self__", None), "mend", None)
+        if mend is not None:
+            queue.appendleft((step, (mend, arguments)))
+            return
+    mend = getattr(owner, "mend", None)
+    if mend is not None:
+        queue.appendleft((mend, (step, arguments)))
+        return
+    torn = struck_frames(error, _run.__code__)
+    if len(torn) == 1 and had_not_begun(*torn[0]):
+        queue.appendleft((step, arguments))

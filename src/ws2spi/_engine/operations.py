@@ -2,8 +2,7 @@
 
 A layer's coroutine reaches an operation through `await`. The operation tries at once; if it would block it yields a
 `Want` to whoever drives it and tries again when it is resumed. So a `Want` is a hint, never a promise: every operation
-looks again, and being resumed too early is harmless. The one exception is time, which the driver keeps: a coroutine
-that wants a moment is resumed at that moment and not before.
+looks again, and being resumed too early is harmless.
 """
 
 import enum
@@ -13,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import WinsockError
+from ws2spi._engine.interrupts import had_not_begun, struck_frames
 
 if TYPE_CHECKING:
     from ws2spi._engine.driving import Driving
@@ -46,6 +46,17 @@ class Want:
         return f"<Want {self.kind.name} {self.source!r}>"
 
 
+class Pause(Want):
+    """Some seconds; whoever drives sets `deadline` at the first park and `over` when that moment has come."""
+
+    __slots__ = ("deadline", "over")
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Kind.TIME, seconds)
+        self.deadline: float | None = None
+        self.over = False
+
+
 Driven = Generator[Want, None, Any]
 
 
@@ -59,7 +70,9 @@ def park(want: Want) -> Generator[Want, None, None]:
 def sleep(seconds: float) -> Generator[Want, None, None]:
     """Wait for `seconds` of the engine's clock without holding anything but this direction of the connection."""
     if seconds > 0:
-        yield Want(Kind.TIME, seconds)
+        pause = Pause(seconds)
+        while not pause.over:
+            yield pause
 
 
 class Event:
@@ -149,8 +162,24 @@ class Turn:
         else:
             self.taken = False
 
+    def free_turn(self) -> None:
+        """After an interrupt: the coroutine that was torn may not have come to its `finally`.
+
+        A jump back to the head of a `try` is outside of it.
+        """
+        if not self.waiting:
+            self.taken = False
+
 
 Done = Callable[["Request"], object]
+
+
+def is_suspended(coroutine: Any) -> bool:
+    """Whether `coroutine`, or a generator in its place, has not come to its end."""
+    if coroutine is None:
+        return False
+    frame = coroutine.gi_frame if isinstance(coroutine, types.GeneratorType) else coroutine.cr_frame
+    return frame is not None
 
 
 class Request:
@@ -169,6 +198,22 @@ class Request:
         self.result: Any = None
         self.error: WinsockError | None = None
         self.tag: Any = None  # the client's own mark, not looked at here
+
+    def announce(self) -> None:
+        """Call back, once."""
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            try:
+                callback(self)
+            except BaseException as error:
+                torn = struck_frames(error, Request.announce.__code__)
+                if len(torn) == 1 and had_not_begun(*torn[0]):
+                    self.callback = callback
+                raise
+
+    def mend(self, step: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        """See `Mailbox`, rule 4: the only step of a request is its announcement."""
+        self.announce()
 
     def value(self) -> Any:
         """The result of a finished request; raises its error."""
@@ -215,11 +260,15 @@ class Task:
         "coroutine",
         "deadline",
         "done",
+        "ended",
+        "error",
         "factory",
         "generation",
         "owner",
         "request",
+        "result",
         "role",
+        "struck",
         "timer",
         "want",
     )
@@ -239,6 +288,15 @@ class Task:
         self.generation = 0
         self.accepted = False  # its bytes were reported as sent: a close must still deliver them
         self.done = False
+        # What its coroutine came to, before anybody has heard of it.
+        self.ended = False
+        self.result: Any = None
+        self.error: WinsockError | None = None
+        self.struck: BaseException | None = None  # the interrupt that tore it
+
+    def is_suspended(self) -> bool:
+        """Whether there is a coroutine that can be resumed."""
+        return is_suspended(self.coroutine)
 
     def __repr__(self) -> str:
         state = "done" if self.done else "queued" if self.coroutine is None else f"parked {self.want}"

@@ -15,7 +15,8 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
 from ws2spi._engine.driving import EVERYTHING, FATAL, Driving, afresh, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
-from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want
+from ws2spi._engine.interrupts import came_from_outside
+from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want, is_suspended
 from ws2spi._engine.transport import MAX_DATAGRAM
 from ws2spi._executive import threads
 
@@ -47,52 +48,101 @@ class Receiving(Driving):
         """
         mailbox = self.mailbox
         request: Receive | None = None
-        if not peek and not mailbox.steps and not mailbox.occupant:
-            # Nobody is here: run the pump's first step on the spot, without a request or a task.
-            me = get_ident()
-            try:
-                if mailbox.occupant.setdefault(0, me) is me:
-                    if self._straight and self._pump is None and not self._receives and not self._inbox and size:
-                        coroutine = cast(Any, self._produce(size))
-                        try:
-                            want = coroutine.send(None)
-                        except StopIteration as stop:
-                            data = stop.value
-                            if not data and not self.raw_recv:
-                                self._end()
-                            return data
-                        except WinsockError as error:
-                            self._note_recv_error(error)
-                            raise
-                        request = self._adopt(coroutine, want, size)
-                    else:
-                        request = Receive(size, threads.current())
-                        self._ask(request)
-            finally:
-                try:  # without a call, see Mailbox
-                    if mailbox.occupant[0] is me:
-                        del mailbox.occupant[0]
-                except KeyError:
-                    pass
-                if mailbox.steps or mailbox.announcements:
-                    mailbox.drain()
-        if request is None:
-            self._refuse_reentry()
-            request = Receive(size, threads.current(), peek=peek)
-            mailbox.post(self._ask, request)
-        self.engine.block(self, request, timeout)
-        return request.value()
+        coroutine: Any = None
+        data: Any = None
+        try:
+            if not peek and not mailbox.steps and not mailbox.occupant:
+                # Nobody is here: run the pump's first step on the spot, without a request or a task.
+                me = get_ident()
+                try:
+                    if mailbox.occupant.setdefault(0, me) is me:
+                        if self._straight and self._pump is None and not self._receives and not self._inbox and size:
+                            coroutine = self._produce(size)
+                            try:
+                                want = coroutine.send(None)
+                            except StopIteration as stop:
+                                data = stop.value
+                                if not data and not self.raw_recv:
+                                    self._end()
+                                return data
+                            except WinsockError as error:
+                                self._note_recv_error(error)
+                                raise
+                            request = Receive(size, threads.current())
+                            self._adopt(coroutine, want, request)
+                        else:
+                            request = Receive(size, threads.current())
+                            self._ask(request)
+                finally:
+                    try:  # without a call, see Mailbox
+                        if mailbox.occupant[0] is me:
+                            del mailbox.occupant[0]
+                    except KeyError:
+                        pass
+                    if mailbox.steps or mailbox.announcements:
+                        mailbox.drain()
+            if request is None:
+                self._refuse_reentry()
+                request = Receive(size, threads.current(), peek=peek)
+                mailbox.post(self._ask, request)
+            self.engine.block(self, request, timeout)
+            if request.error is not None:
+                raise request.error
+            return request.result  # spelled out, as an interrupt would find the bytes in nobody's hands
+        except BaseException as error:
+            first = request is None
+            if request is None:
+                if coroutine is None:
+                    raise  # nothing was begun
+                request = Receive(size)
+                request.result, request.done = data, True
+            mailbox.steps.append((self._receive_left, (request, coroutine, first, error)))
+            mailbox.drain()
+            raise
 
-    def _adopt(self, coroutine: Any, want: Want, size: int) -> Receive:
+    def _adopt(self, coroutine: Any, want: Want | None, request: Receive | None) -> None:
         """In the mailbox: a receive that was begun without a request must wait after all."""
-        request = Receive(size, threads.current())
-        self._receives.append(request)
         task = Task(self, Role.PUMP, None)  # no pump has a request of its own: those in line are served by `_feed`
-        task.owner = request.owner
         task.coroutine = coroutine
+        if request is not None:
+            task.owner = request.owner
+            self._receives += (request,)  # in one breath: an interrupt finds all or nothing
         self._pump, self._pump_for = task, request
-        self._parked(task, want)
-        return request
+        if want is not None:
+            self._parked(task, want)
+        else:
+            self.step(task)
+
+    def _receive_left(self, request: Receive, coroutine: Any, first: bool, error: BaseException) -> None:
+        """In the mailbox: `error` goes to the client instead of what `request` or `coroutine` brought or will bring.
+
+        `first`: it came in the coroutine's first step, before there was a request.
+        """
+        if came_from_outside(error):
+            self._reconcile()  # first: what the pump has brought may be nowhere yet
+        data_in_hand = request.result is not None
+        if not request.done:
+            self.withdraw(request, WSAError.WSAEINTR)
+        elif request.result and not request.peek:
+            self._inbox.put_back(request.result)
+            request.result = None
+            self.changed(EVERYTHING)
+            self._feed()
+        if coroutine is None or (self._pump is not None and self._pump.coroutine is coroutine):
+            pass
+        elif is_suspended(coroutine):
+            if self.raw_recv:
+                coroutine.close()  # has moved nothing
+                self.transport.free_turn(Kind.READ)
+            elif self._pump is None and not self.closing:
+                self._adopt(coroutine, None, None)
+        elif (
+            first
+            and came_from_outside(error)
+            and not data_in_hand
+            and not self._is_whole(error, Receiving.recv.__code__, self.raw_recv)
+        ):
+            self.layer_interrupted("recv", error)
 
     def submit_recv(self, size: int, done: Done | None = None, *, peek: bool = False) -> Receive:
         """Ask for data without waiting; `done(request)` is called once, outside the mailbox. Any thread."""
@@ -109,7 +159,7 @@ class Receiving(Driving):
             raise would_block()
         if self._late_error is not None and not self._inbox:
             raise self._take_late_error()
-        if self.raw_recv and self._recv_error is None and not self.closing:
+        if self.raw_recv and not self._inbox and self._recv_error is None and not self.closing:
             if type(self._inbox) is ByteInbox:
                 if not size and not self.transport.ready(Kind.READ):
                     raise would_block()  # Linux is content with nothing at once
@@ -175,7 +225,7 @@ class Receiving(Driving):
 
     def _available(self) -> int:
         if self.raw_recv and not self._connecting:
-            return self.transport.pending_bytes()
+            return self.transport.pending_bytes() + self._inbox.total()
         self.start_pump_unasked()
         return self._inbox.total()
 
@@ -193,7 +243,7 @@ class Receiving(Driving):
         if self._connecting:
             return False
         if self.raw_recv:
-            return self.transport.ready(Kind.READ)
+            return bool(self._inbox) or self.transport.ready(Kind.READ)
         self.start_pump_unasked()
         return self._something()
 
@@ -205,8 +255,13 @@ class Receiving(Driving):
         """Block until `readable`, at most `timeout` seconds. Returns whether it is."""
         self._refuse_reentry()
         request = Request(threads.current())
-        self.mailbox.post(self._watch, request)
-        self.engine.block(self, request, timeout)
+        try:
+            self.mailbox.post(self._watch, request)
+            self.engine.block(self, request, timeout)
+        except BaseException:
+            self.mailbox.steps.append((self.withdraw, (request, WSAError.WSAEINTR)))
+            self.mailbox.drain()
+            raise
         return request.error is None or request.error.code != WSAError.WSAETIMEDOUT
 
     def submit_readable(self, done: Done) -> Request:
@@ -228,25 +283,29 @@ class Receiving(Driving):
         queue, inbox = self._receives, self._inbox
         while queue:
             request = queue[0]
-            if inbox:
+            if request.done:
+                pass  # an interrupt came between its answer and these lines
+            elif inbox:
                 if not request.size and type(inbox) is ByteInbox:
                     request.result = b""
+                elif request.peek:
+                    request.result = inbox.peek(request.size)
                 else:
-                    request.result = inbox.peek(request.size) if request.peek else inbox.get(request.size)
+                    request.result, request.done = inbox.get(request.size), True
             elif self._late_error is not None:
-                request.error = self._take_late_error()
+                request.error, request.done = self._late_error, True
+                self._take_late_error()
             elif self._recv_error is not None:
                 request.error = afresh(self._recv_error)
             elif self._ended:
                 request.result = b""
             else:
                 break
-            queue.popleft()
             self._complete(request)
+            if queue and queue[0] is request:
+                del queue[0]
         if self._something():
-            watchers, self._watchers = self._watchers, []
-            for watcher in watchers:
-                self._complete(watcher)
+            self._tell_watchers()
             return
         if queue or self._watchers:
             if self._pump is None:
@@ -259,6 +318,13 @@ class Receiving(Driving):
             else:
                 self._assign_pump()
 
+    def _tell_watchers(self) -> None:
+        while self._watchers:
+            watcher = self._watchers[0]
+            self._complete(watcher)
+            if self._watchers and self._watchers[0] is watcher:
+                del self._watchers[0]
+
     def start_pump_unasked(self) -> None:
         """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
         if self.raw_recv or self._pump is not None or self._connecting:
@@ -269,11 +335,11 @@ class Receiving(Driving):
 
     def _start_pump(self) -> None:
         head = self._receives[0] if self._receives else None
-        task = self._pump = Task(self, Role.PUMP, None)
-        self._pump_for = head
+        task = Task(self, Role.PUMP, None)
         blocked = head if head is not None else next(iter(self._watchers), None)
         task.owner = blocked.owner if blocked is not None else None
         task.coroutine = self._pump_coroutine(head)
+        self._pump, self._pump_for = task, head
         self.step(task)
 
     def _pump_coroutine(self, head: Receive | None) -> Any:
@@ -291,78 +357,84 @@ class Receiving(Driving):
         return self._produce(size) if not self._accepting else self._produce()
 
     def _pumped(self, task: Task, data: Any, error: WinsockError | None) -> None:
-        """The pump has ended."""
-        head: Receive | None = None
-        if task is self._pump:
-            self._pump, head = None, self._pump_for
-            self._pump_for = None
-        if self.closing:
+        """The pump has ended. `task.done` says that what it brought is where it belongs; an interrupt repeats the rest.
+
+        Data and the mark are stored together, without a call in between.
+        """
+        head = self._pump_for if task is self._pump else None
+        if self.closing:  # nobody will ask for it
             if self._accepting and data is not None:
                 self.mailbox.later(data.abort)
-            return  # nobody will ask for it
-        if error is not None:
+        elif task.done:
+            pass
+        elif error is not None:
             self._note_recv_error(error)
             if self._recv_error is None:
-                self._failed_once(head, error)
+                self._failed_once(task, head, error)
         elif self.raw_recv:
-            self._raw_pumped(head, data)
+            self._raw_pumped(task, head, data)
         elif not isinstance(data, bytes) or data:
-            if not self._hand_over(data):
+            if not self._hand_over(task, data):
                 self._inbox.put(data)
+                task.done = True
         else:
             self._end()
+        task.done = True
+        if task is self._pump:
+            self._pump = self._pump_for = None
+        if self.closing:
+            return
         if self._observers:
             self.changed(EVERYTHING)
         if self._receives or self._watchers:
             # Posted, not called: a long queue of receives that finish at once must not become a deep stack.
             self.mailbox.steps.append((self._feed, ()))
 
-    def _hand_over(self, data: Any) -> bool:
+    def _hand_over(self, task: Task, data: Any) -> bool:
         """The short way past an empty inbox: give all of a piece to the first in line. False if it must be kept."""
         if self._inbox or not self._receives or type(data) is not bytes:
             return False
         first = self._receives[0]
         if first.peek or len(data) > first.size:
             return False
-        self._receives.popleft()
-        first.result = data
-        self._complete(first)
+        self._answer(task, first, data, None)
         return True
 
-    def _raw_pumped(self, head: Receive | None, data: Any) -> None:
+    def _raw_pumped(self, task: Task, head: Receive | None, data: Any) -> None:
         if head is None or (data is None and not head.size):
-            watchers, self._watchers = self._watchers, []
-            for watcher in watchers:
-                self._complete(watcher)
+            self._tell_watchers()
             if head is not None:
-                self._answer(head, b"", None)
+                self._answer(task, head, b"", None)
         elif data is None:
             try:
-                self._answer(head, self.transport.peek_from(), None)
+                self._answer(task, head, self.transport.peek_from(), None)
             except WinsockError as error:
                 if error.code != WSAError.WSAEWOULDBLOCK:  # else somebody else took it: the pump starts again
-                    self._answer(head, None, error)
+                    self._answer(task, head, None, error)
         else:
-            self._answer(head, data, None)
+            self._answer(task, head, data, None)
 
-    def _failed_once(self, head: Receive | None, error: WinsockError) -> None:
+    def _failed_once(self, task: Task, head: Receive | None, error: WinsockError) -> None:
         """An error of one call only, like a datagram's: the first in line hears of it, or else the next who asks."""
         first = head if head is not None and not head.done else next(iter(self._receives), None)
         if first is not None:
-            self._answer(first, None, error)
+            self._answer(task, first, None, error)
         else:
-            self._late_error = error
+            self._late_error, task.done = error, True
             self._reconsider()
 
-    def _answer(self, request: Receive | None, result: Any, error: WinsockError | None) -> None:
-        if request is None or request.done:
+    def _answer(self, task: Task, request: Receive, result: Any, error: WinsockError | None) -> None:
+        """What the pump brought goes to `request`, and to nobody else."""
+        if request.done:
             # Its client left in the very step that brought the data: the next one gets it.
             if error is None and result is not None:
                 self._inbox.put(result)
+                task.done = True
             return
-        self._receives.remove(request)
-        request.result, request.error = result, error
+        request.result, request.error, request.done, task.done = result, error, True, True
         self._complete(request)
+        if request in self._receives:
+            self._receives.remove(request)
 
     def _assign_pump(self) -> None:
         """Rule 3: the pump is driven by the first client in line if that one blocks, else by the engine."""

@@ -9,10 +9,11 @@ from collections import deque
 from functools import partial
 from typing import Any, cast
 
-from ws2spi._abi.errors import WinsockError
+from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
 from ws2spi._engine.driving import FATAL, Driving, aborted, afresh, would_block
-from ws2spi._engine.operations import Done, Kind, Request, Role, Task
+from ws2spi._engine.interrupts import came_from_outside
+from ws2spi._engine.operations import Done, Kind, Request, Role, Task, Want, is_suspended
 from ws2spi._engine.transport import Address
 from ws2spi._executive import threads
 
@@ -34,51 +35,89 @@ class Sending(Driving):
         Raises WinsockError: WSAETIMEDOUT (what has begun runs on), WSAEINTR when closed meanwhile.
         """
         mailbox = self.mailbox
-        request: Request | None
-        entered = False
-        if not mailbox.steps and not self._sends and not mailbox.occupant:
-            me = get_ident()
-            try:
-                entered = mailbox.occupant.setdefault(0, me) is me
-                if entered:
-                    request = self._send_at_once(data, address)
-                    if request is None:
-                        return len(data)
-            finally:
-                try:  # without a call, see Mailbox
-                    if mailbox.occupant[0] is me:
-                        del mailbox.occupant[0]
-                except KeyError:
-                    pass
-                if mailbox.steps or mailbox.announcements:
-                    mailbox.drain()
-        if not entered:
-            self._refuse_reentry()
-            request = Request(threads.current())
-            mailbox.post(self._queue_send, data, address, request)
-        assert request is not None
-        self.engine.block(self, request, timeout)
-        return cast(int, request.value())
-
-    def _send_at_once(self, data: Any, address: Address | None) -> Request | None:
-        """In the mailbox: run a send's first step without a request or a task; None when it was the last one, too."""
-        if self._sends or self._send_error is not None or self.closing:
-            return self._queue_send(data, address, Request(threads.current()))
-        coroutine = cast(Any, self._send(data) if self.transport.stream else self._send(data, address))
+        request: Request | None = None
+        coroutine: Any = None
         try:
-            want = coroutine.send(None)
-        except StopIteration:
-            return None
-        except WinsockError as error:
-            self._note_send_error(error)
+            if not mailbox.steps and not self._sends and not mailbox.occupant:
+                # Nobody is here: run the first step on the spot, without a request or a task.
+                me = get_ident()
+                try:
+                    if mailbox.occupant.setdefault(0, me) is me:
+                        if self._sends or self._send_error is not None or self.closing:
+                            request = Request(threads.current())
+                            self._queue_send(data, address, request)
+                        else:
+                            coroutine = self._send(data) if self.transport.stream else self._send(data, address)
+                            self.transport.sent = 0
+                            try:
+                                want = coroutine.send(None)
+                            except StopIteration:
+                                return len(data)
+                            except WinsockError as error:
+                                self._note_send_error(error)
+                                raise
+                            request = Request(threads.current())
+                            self._adopt_send(coroutine, want, data, address, request)
+                finally:
+                    try:  # without a call, see Mailbox
+                        if mailbox.occupant[0] is me:
+                            del mailbox.occupant[0]
+                    except KeyError:
+                        pass
+                    if mailbox.steps or mailbox.announcements:
+                        mailbox.drain()
+            if request is None:
+                self._refuse_reentry()
+                request = Request(threads.current())
+                mailbox.post(self._queue_send, data, address, request)
+            self.engine.block(self, request, timeout)
+            return cast(int, request.value())
+        except BaseException as error:
+            if request is None and coroutine is None:
+                raise  # nothing was begun
+            mailbox.steps.append((self._send_left, (request, coroutine, data, address, error)))
+            mailbox.drain()
             raise
-        request = Request(threads.current())
-        request.result = len(data)
-        task = Task(self, Role.SEND, None, request)
+
+    def _adopt_send(
+        self, coroutine: Any, want: Want | None, data: Any, address: Address | None, request: Request | None
+    ) -> None:
+        """In the mailbox: a send that was begun without a request must wait after all."""
+        if request is not None:
+            request.result = len(data)
+        task = Task(self, Role.SEND, self._sender(data, address), request)
         task.coroutine = coroutine
-        self._sends.append(task)
-        self._parked(task, want)
-        return request
+        self._sends.appendleft(task)
+        if want is not None:
+            self._parked(task, want)
+        else:
+            self.step(task)
+
+    def _sender(self, data: Any, address: Address | None) -> partial[Any]:
+        return partial(self._send, data) if self.transport.stream else partial(self._send, data, address)
+
+    def _send_left(
+        self, request: Request | None, coroutine: Any, data: Any, address: Address | None, error: BaseException
+    ) -> None:
+        """In the mailbox: `error` goes to the client; what has begun runs on."""
+        if request is not None and not request.done:
+            self.withdraw(request, WSAError.WSAEINTR)
+        if coroutine is None or any(task.coroutine is coroutine for task in self._sends):
+            pass
+        elif is_suspended(coroutine):
+            if not self.closing:
+                self._adopt_send(coroutine, None, data, address, None)
+        elif request is not None or not came_from_outside(error):
+            pass  # it was driven by a task
+        elif not self._is_whole(error, Sending.send.__code__, self.raw_send):
+            self.layer_interrupted("send", error)
+        elif self.raw_send and self.transport.stream and 0 < self.transport.sent < len(data):
+            rest = memoryview(data)[self.transport.sent :]
+            self.transport.sent = 0
+            self._sends.appendleft(Task(self, Role.SEND, self._sender(rest, address)))
+            self._begin_next()
+        if came_from_outside(error):
+            self._reconcile()
 
     def submit_send(self, data: Any, done: Done | None = None, address: Address | None = None) -> Request:
         """Send without waiting; `data` must stay as it is until `done(request)`. Any thread."""
@@ -122,7 +161,7 @@ class Sending(Driving):
                 self._note_send_error(error)
                 raise
         piece = bytes(memoryview(data)[:PIECE]) if stream else bytes(data)
-        task = Task(self, Role.SEND, partial(self._send, piece) if stream else partial(self._send, piece, address))
+        task = Task(self, Role.SEND, self._sender(piece, address))
         task.accepted = True
         self._sends.append(task)
         self._begin(task)
@@ -151,9 +190,7 @@ class Sending(Driving):
 
     def _queue_send(self, data: Any, address: Address | None, request: Request, *, accepted: bool = False) -> Request:
         request.result = len(data)
-        stream = self.transport.stream
-        factory = partial(self._send, data) if stream else partial(self._send, data, address)
-        task = Task(self, Role.SEND, factory, request)
+        task = Task(self, Role.SEND, self._sender(data, address), request)
         task.accepted = accepted
         self._enqueue(task)
         return request
@@ -174,6 +211,7 @@ class Sending(Driving):
             self._finish(task, None, error)
             return
         assert task.factory is not None
+        self.transport.sent = 0
         task.coroutine = task.factory()
         self.step(task)
 

@@ -5,6 +5,11 @@ Rule 2: the socket's own blocking mode is the program's business and is left alo
         connect() and accept() know no such flag; connect sets O_NONBLOCK for the length of one call, a listener for
         good.
 Rule 3: at most one coroutine waits for each direction of a descriptor; the others queue for their turn.
+Rule 4: an interrupt (`interrupts.py`) finds bytes either in the kernel or in the hands of who asked: `map` moves them,
+        and what it gives is stored before any handler can run. What a torn operation had done is known: `sent` counts
+        the bytes of the last send that are gone, `taken` keeps what an accept has got. So it can be begun again.
+
+Why one file: it is one object, the whole of what the engine does with a Linux socket.
 """
 
 import array
@@ -18,6 +23,7 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._engine.interrupts import raised_by_handler
 from ws2spi._engine.operations import Kind, Task, Turn, Want, park
 
 if TYPE_CHECKING:
@@ -28,6 +34,8 @@ Address = tuple[Any, ...]
 _RECV = socket.MSG_DONTWAIT
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _SHOWN = select.POLLIN | select.POLLRDHUP | select.POLLOUT | select.POLLPRI
+_RECV_FLAGS = (_RECV,)
+_SEND_FLAGS = (_SEND,)
 _ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _SO_PEEK_OFF = 42  # asm-generic/socket.h; the socket module has no name for it
 _UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
@@ -35,7 +43,12 @@ MAX_DATAGRAM = 65536
 
 
 def winsock_error(error: OSError, what: str) -> WinsockError:
-    """The WinsockError for an OSError of the kernel, which keeps its errno."""
+    """The WinsockError for an OSError of the kernel, which keeps its errno.
+
+    One that a signal handler raised (a program's own TimeoutError) is raised again as it is.
+    """
+    if raised_by_handler(error):
+        raise error
     number = error.errno or errno.EIO
     return WinsockError(wsa_from_errno(number), f"{what}: {os.strerror(number)}", errno=number)
 
@@ -61,9 +74,11 @@ class SocketTransport:
         "read",
         "reader",
         "reset",
+        "sent",
         "shut_write",
         "sock",
         "stream",
+        "taken",
         "watched",
         "write",
         "writer",
@@ -83,6 +98,8 @@ class SocketTransport:
         self.closed = False
         self.shut_write = False
         self.reset = False  # a call was told of a reset, which the kernel tells once
+        self.sent = 0
+        self.taken: Any = None  # [new socket, its descriptor] of an accept
         self._recv = sock.recv
         self._send = sock.send
         self._receiving = Turn()
@@ -95,26 +112,31 @@ class SocketTransport:
         turn = self._sending
         if turn.taken:
             await turn.join(self._owner())
+        self.sent = 0
         try:
             try:
-                sent = self._send(data, _SEND)
+                for sent in map(self._send, (data,), _SEND_FLAGS):
+                    self.sent = sent
+                    if sent == len(data):
+                        return
             except BlockingIOError:
-                sent = 0
-            if sent == len(data):
-                return
+                pass
             turn.taken = True
-            rest = memoryview(data)[sent:]
-            while rest:
+            whole = memoryview(data)
+            while rest := whole[self.sent :]:
                 await park(self.write)
                 try:
-                    rest = rest[self._send(rest, _SEND) :]
+                    for sent in map(self._send, (rest,), _SEND_FLAGS):
+                        self.sent += sent
                 except BlockingIOError:
                     pass
         except OSError as error:
             raise self._failed(error, "send") from None
         finally:
-            if turn.taken:
+            if turn.waiting:
                 turn.leave()
+            else:
+                turn.taken = False
 
     async def recv(self, size: int) -> bytes:
         """Whatever is there, at most `size` bytes; b"" at the end."""
@@ -122,21 +144,20 @@ class SocketTransport:
         if turn.taken:
             await turn.join(self._owner())
         try:
-            try:
-                return self._recv(size, _RECV) or self._end(size)
-            except BlockingIOError:
-                turn.taken = True
             while True:
-                await park(self.read)
                 try:
-                    return self._recv(size, _RECV) or self._end(size)
+                    for data in map(self._recv, (size,), _RECV_FLAGS):
+                        return data or self._end(size)
                 except BlockingIOError:
-                    pass
+                    turn.taken = True
+                    await park(self.read)
         except OSError as error:
             raise self._failed(error, "recv") from None
         finally:
-            if turn.taken:
+            if turn.waiting:
                 turn.leave()
+            else:
+                turn.taken = False
 
     async def peek(self, size: int) -> bytes:
         """As `recv`, but the bytes stay."""
@@ -153,7 +174,10 @@ class SocketTransport:
                 except OSError as error:
                     raise self._failed(error, "recv") from None
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     async def send_to(self, data: Any, address: Address | None = None) -> None:
         """One datagram, to `address` or to the connected peer."""
@@ -161,20 +185,26 @@ class SocketTransport:
         if turn.taken:
             await turn.join(self._owner())
         turn.taken = True
+        self.sent = 0
         try:
             while True:
                 try:
                     if address is None:
-                        self._send(data, _SEND)
+                        gone = map(self._send, (data,), _SEND_FLAGS)
                     else:
-                        self.sock.sendto(data, _SEND, address)
-                    return
+                        gone = map(self.sock.sendto, (data,), _SEND_FLAGS, (address,))
+                    for sent in gone:
+                        self.sent = sent or 1  # an empty one is gone, too
+                        return
                 except BlockingIOError:
                     await park(self.write)
                 except OSError as error:
                     raise self._failed(error, "send") from None
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     async def recv_from(self, size: int = MAX_DATAGRAM) -> tuple[bytes, Address]:
         """One datagram, whole (cut to `size`), and who sent it."""
@@ -185,13 +215,17 @@ class SocketTransport:
         try:
             while True:
                 try:
-                    return self.sock.recvfrom(size, _RECV)
+                    for result in map(self.sock.recvfrom, (size,), _RECV_FLAGS):
+                        return result
                 except BlockingIOError:
                     await park(self.read)
                 except OSError as error:
                     raise self._failed(error, "recv") from None
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     async def wait(self, kind: Kind) -> None:
         """Ready for reading or writing, by poll; moves nothing."""
@@ -203,7 +237,10 @@ class SocketTransport:
             while not self.ready(kind):
                 await park(want)
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
 
     # -- control ---------------------------------------------------------------------------------------------------
 
@@ -212,7 +249,7 @@ class SocketTransport:
         if error == errno.ECONNABORTED:
             # After a failed attempt Linux answers the next one so, once, and starts nothing.
             error = self.begin_connect(address)
-        while error == errno.EINPROGRESS:
+        while error in (errno.EINPROGRESS, errno.EALREADY):  # EALREADY: an interrupt tore the first attempt to wait
             await park(self.write)
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not error and not self.connected():
@@ -248,14 +285,30 @@ class SocketTransport:
         try:
             while True:
                 try:
-                    sock, _ = self.sock.accept()
-                    return type(self)(sock)
+                    transport = type(self)(self._accept())
+                    self.taken = None
+                    return transport
                 except BlockingIOError:
                     await park(self.read)
                 except OSError as error:
                     raise self._failed(error, "accept") from None
         finally:
-            turn.leave()
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
+
+    def _accept(self) -> socket.socket:
+        """A new socket; until `taken` is cleared, a further call gives the same one."""
+        taken = self.taken
+        if taken is None:
+            taken = self.taken = [socket.socket.__new__(socket.socket), -1]
+        if taken[1] < 0:
+            accept = self.sock._accept  # type: ignore[attr-defined]
+            for taken[1], _ in iter(accept, None):
+                break
+        socket.socket.__init__(taken[0], fileno=taken[1])  # the same however often
+        return taken[0]  # type: ignore[no-any-return]
 
     async def bind(self, address: Address) -> None:
         try:
@@ -423,10 +476,16 @@ class SocketTransport:
         except OSError:
             pass
 
+    def free_turn(self, kind: Kind) -> None:
+        """Whoever moved bytes in this direction was torn by an interrupt."""
+        (self._receiving if kind is Kind.READ else self._sending).free_turn()
+
     def close_now(self) -> None:
         if not self.closed:
-            self.closed = True
             self.sock.close()
+            self.closed = True
+            if self.taken is not None and self.taken[1] >= 0 > self.taken[0].fileno():
+                os.close(self.taken[1])
 
     def _owner(self) -> "Connection":
         assert self.connection is not None, "a transport is driven by its connection"

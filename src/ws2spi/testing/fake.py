@@ -203,6 +203,7 @@ class FakeTransport:
         self.writer: Task | None = None
         self.armed = 0
         self.watched = 0
+        self.sent = 0  # bytes of the last send that are gone
         self.closed = False
         self.was_reset = False
         self.reset = False
@@ -226,11 +227,12 @@ class FakeTransport:
         self._sending.taken = True
         try:
             rest = memoryview(data)
-            while rest:
-                taken = self._take(rest)
-                rest = rest[taken:]
-                if rest:
-                    yield self.write
+            self.sent = 0
+            while True:
+                self.sent += self._take(rest[self.sent :])
+                if self.sent == len(rest):
+                    return
+                yield self.write
         finally:
             self._sending.leave()
 
@@ -277,9 +279,9 @@ class FakeTransport:
             raise _error(errno.EPIPE, "send")
         if self.was_reset or peer is None or peer.closed:
             raise _error(errno.ECONNRESET if peer is not None else errno.ENOTCONN, "send")
-        room = max(0, peer.capacity - len(peer.arrived))
-        peer.arrived += data[:room]
-        return min(room, len(data))
+        count = min(max(0, peer.capacity - len(peer.arrived)), len(data))
+        peer.arrived += data[:count]
+        return count
 
     def _give(self, size: int) -> bytes:
         if self.was_reset:
@@ -320,7 +322,9 @@ class FakeTransport:
         try:
             while not backlog:
                 yield self.read
-            return backlog.popleft()
+            accepted = backlog[0]
+            del backlog[0]
+            return accepted
         finally:
             self._receiving.leave()
 
@@ -395,6 +399,10 @@ class FakeTransport:
 
     def do_not_wait(self) -> None:
         """Nothing here waits."""
+
+    def free_turn(self, kind: Kind) -> None:
+        """Whoever moved bytes in this direction was torn by an interrupt."""
+        (self._receiving if kind is Kind.READ else self._sending).free_turn()
 
     def close_now(self) -> None:
         if not self.closed:
