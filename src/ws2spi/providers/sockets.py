@@ -164,14 +164,16 @@ class SocketProvider(OptionCalls, NetworkEvents):
 
     def cleanup(self) -> None:
         opened, self._open = self._open, {}
+        # All operations before any socket: the end of one must not be told as the end of its peer's stream.
         for entry in opened.values():
-            state: Socket = entry.state
-            network_events.end(state)
-            pending = list(state.pending.values())
-            state.pending.clear()
+            network_events.end(entry.state)
+            pending = list(entry.state.pending.values())
+            entry.state.pending.clear()
             for completion in pending:
                 if not completion.told:
                     completion.abandon()
+        for entry in opened.values():
+            state: Socket = entry.state
             if self.ifs:
                 try:
                     forget_ifs_handle(entry.number)
