@@ -134,13 +134,12 @@ def test_6_3_connect_refused(client: Client, kind: str) -> None:
     """6.3 CONNECT: failure of a non-blocking connect, with its code in the high word"""
     free, s = made(), made()
     address = sockaddr(winsock.bound(free))
-    close(free)
     client.select(s, CONNECT | WRITE | CLOSE)
     assert ws2_32.connect(s, address, len(address)) == -1
     assert error() == WSAError.WSAEWOULDBLOCK
     assert client.get() == (WM_SOCKET, s, CONNECT, WSAError.WSAECONNREFUSED)
     client.silent(s)
-    close(s)
+    close(s, free)
 
 
 def test_6_3_close_after_all_data(client: Client, pair: tuple[int, int]) -> None:

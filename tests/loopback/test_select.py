@@ -54,11 +54,11 @@ def refused() -> int:
     """A socket whose non-blocking connect has failed."""
     free, s = made(), made()
     address = sockaddr(winsock.bound(free))
-    close(free)
     set_nonblocking(s)
     assert ws2_32.connect(s, address, len(address)) == -1
     assert error() == WSAError.WSAEWOULDBLOCK
     assert select(excepts=[s], seconds=LONG)[0] == 1
+    close(free)
     return s
 
 

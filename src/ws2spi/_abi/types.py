@@ -29,9 +29,9 @@ __all__ = [
     "BOOL", "BYTE", "DWORD", "DWORD_PTR", "GROUP", "GUID", "HANDLE", "INT", "LINGER", "LONG", "LPDWORD", "LPINT",
     "LPVOID", "LPWSTR", "MSG", "OVERLAPPED", "OVERLAPPED_ENTRY", "POINT", "SHORT", "SOCKADDR", "SOCKADDR_IN",
     "SOCKADDR_IN6", "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT", "WCHAR", "WORD",
-    "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLFD", "WSAPROTOCOLCHAIN",
-    "WSAPROTOCOL_INFOA", "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES", "WSPPROC_TABLE",
-    "WSPUPCALLTABLE", "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
+    "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLDATA", "WSAPOLLFD",
+    "WSAPROTOCOLCHAIN", "WSAPROTOCOL_INFOA", "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES",
+    "WSPPROC_TABLE", "WSPUPCALLTABLE", "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
 ]  # fmt: skip
 
 BYTE = c_ubyte
@@ -183,6 +183,12 @@ class WSAPOLLFD(Structure):
     """One socket of WSAPoll: what is asked for, and what was found."""
 
     _fields_ = [("fd", SOCKET), ("events", SHORT), ("revents", SHORT)]
+
+
+class WSAPOLLDATA(Structure):
+    """What SIO_EXT_POLL hands to a layer; an array of WSAPOLLFD follows, `fdArray`."""
+
+    _fields_ = [("result", INT), ("fds", ULONG), ("timeout", INT)]
 
 
 class POINT(Structure):

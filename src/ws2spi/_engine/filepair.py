@@ -102,6 +102,7 @@ class FilePair:
         "nonblocking",
         "number",
         "on_gone",
+        "quiet",
         "receivable",
         "shut_receive",
         "stream",
@@ -128,6 +129,7 @@ class FilePair:
         self._missed = False  # somebody came meanwhile, and left the rest to the mover
         self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
         self.shut_receive = False  # the client has shut down receiving: nothing more is moved for foreign readers
+        self.quiet: set[object] = set()  # who asks what lies behind whether it is ready: nothing is moved on suspicion
         self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
         self._ended = False  # foreign code has shut down its writing side
         self._pull: Any = None  # the receive made for foreign readers
@@ -327,14 +329,18 @@ class FilePair:
 
         Raises WinsockError: what a datagram receive for foreign readers was told, who cannot be told of it.
         """
+        self.end_foreign_reading()
+        late, self._late = self._late, None
+        if late is not None:
+            raise late
+
+    def end_foreign_reading(self) -> None:
+        """For now; it begins again when nothing straight was received for a while, unless somebody wants it `quiet`."""
         self._asked = self._engine.now()
         self._serving = False
         if self._pull is not None:
             self._stop_pull()
         sweeper_of(self._engine).asked(self)
-        late, self._late = self._late, None
-        if late is not None:
-            raise late
 
     def waiting(self) -> int:
         """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
@@ -409,7 +415,9 @@ class FilePair:
 
     def sweep(self) -> None:
         """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
-        if self._pull is None and not self.shut_receive and self.receivable() and not self._unread():
+        if self.quiet or self._pull is not None or self.shut_receive:
+            return
+        if self.receivable() and not self._unread():
             self._start_pull()
 
     def _start_pull(self) -> None:

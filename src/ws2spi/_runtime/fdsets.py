@@ -31,6 +31,16 @@ def store(fdset: Any, sockets: list[int]) -> None:
     _uint32_at(address).value = len(sockets)
 
 
+def add(fdset: Any, sockets: list[int]) -> int:
+    """Add those of `sockets` that are not there; there must be room. Returns how many that were."""
+    if not sockets:
+        return 0
+    there = members(fdset)
+    new = [number for number in dict.fromkeys(sockets) if number not in there]
+    store(fdset, there + new)
+    return len(new)
+
+
 def contains(number: int, fdset: Any) -> bool:
     """Whether a socket is a member."""
     return number in members(fdset)

@@ -5,7 +5,8 @@ provider written in Python attaches a client of its own; for one with a procedur
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ws2spi._abi import constants as c
@@ -56,6 +57,40 @@ def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
         return None
     receive_made(entry)
     return found[0]
+
+
+@contextmanager
+def asked_for(numbers: Iterable[int]) -> Iterator[set[int]]:
+    """While a client asks hand-written providers which of its sockets are ready, nothing is moved to foreign readers.
+
+    What is moved is there for the client, too, and its provider does not know. Providers written in Python do.
+    Gives the sockets of `numbers` that have something moved already: they are ready for reading.
+    """
+    pairs = [pair for pair in map(_pair_of, numbers) if pair is not None]
+    token = object()
+    try:
+        for pair in pairs:
+            pair.quiet.add(token)
+            pair.end_foreign_reading()
+        yield {pair.number for pair in pairs if pair.waiting()}
+    finally:
+        for pair in pairs:
+            pair.quiet.discard(token)
+
+
+def selected(number: int, active: bool) -> None:
+    """A client has selected network events of a hand-written provider's socket, or cancelled that."""
+    pair = _pair_of(number)
+    if pair is not None and active:
+        pair.quiet.add(selected)
+        pair.end_foreign_reading()
+    elif pair is not None:
+        pair.quiet.discard(selected)
+
+
+def _pair_of(number: int) -> Any:
+    entry = sockets.entries.get(number)
+    return entry.pair if entry is not None and isinstance(entry.provider, TableProvider) else None
 
 
 def receive_made(entry: SocketEntry) -> None:

@@ -369,11 +369,14 @@ class SocketProvider(OptionCalls, NetworkEvents):
     ) -> int | None:
         """A send of a socket that has selected network events: one that would block asks for the next FD_WRITE."""
         try:
-            return self._send(entry, buffers, flags, address, completion)
+            sent = self._send(entry, buffers, flags, address, completion)
         except WinsockError as error:
             if error.code == WSAError.WSAEWOULDBLOCK:
                 self.reenable(entry, c.FD_WRITE)
             raise
+        if address is not None:
+            self.reenable(entry, 0)  # it may have bound the socket, which is writable then
+        return sent
 
     def _send(
         self,
@@ -408,7 +411,10 @@ class SocketProvider(OptionCalls, NetworkEvents):
     def recv(
         self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
     ) -> tuple[int, int] | None:
-        result = self.recv_from(entry, buffers, flags, completion)
+        if entry.state.selection is None:
+            result = self._recv(entry, buffers, flags, completion)
+        else:
+            result = self.recv_from(entry, buffers, flags, completion)
         return None if result is None else result[:2]
 
     def recv_from(

@@ -6,8 +6,8 @@ from typing import Any
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
-from ws2spi._abi.types import INT, WSAPOLLFD
-from ws2spi._runtime import fdsets, polling
+from ws2spi._abi.types import INT, TIMEVAL, WSAPOLLFD
+from ws2spi._runtime import fdsets, polling, redirected
 from ws2spi._runtime.process import runtime
 from ws2spi.ws2_32._route import failed, refused, route, status
 
@@ -29,7 +29,10 @@ def WSAEventSelect(s: int, hEventObject: Any, lNetworkEvents: int) -> int:
         all data was read, as the page says; Windows repeats the first two on new arrivals and records the third at
         once. An FD_CLOSE after a reset has WSAECONNRESET; Windows gives WSAECONNABORTED.
     """
-    return status("lpWSPEventSelect", s, hEventObject, lNetworkEvents)
+    result = status("lpWSPEventSelect", s, hEventObject, lNetworkEvents)
+    if not result:
+        redirected.selected(s, bool(lNetworkEvents))
+    return result
 
 
 def WSAEnumNetworkEvents(s: int, hEventObject: Any, lpNetworkEvents: Any) -> int:
@@ -61,7 +64,10 @@ def WSAAsyncSelect(s: int, hWnd: Any, wMsg: int, lEvent: int) -> int:
     Source: winsock2.h, nf-winsock2-wsaasyncselect.
     Differs: as WSAEventSelect.
     """
-    return status("lpWSPAsyncSelect", s, hWnd, wMsg, lEvent)
+    result = status("lpWSPAsyncSelect", s, hWnd, wMsg, lEvent)
+    if not result:
+        redirected.selected(s, bool(lEvent))
+    return result
 
 
 def select(nfds: int, readfds: Any, writefds: Any, exceptfds: Any, timeout: Any) -> int:
@@ -89,10 +95,14 @@ def select(nfds: int, readfds: Any, writefds: Any, exceptfds: Any, timeout: Any)
     except WinsockError as error:
         return failed(error, c.SOCKET_ERROR)
     code = INT()
-    result: int = entry.table.lpWSPSelect(nfds, readfds, writefds, exceptfds, timeout, _byref(code))
+    reads = fdsets.members(readfds)
+    with redirected.asked_for(reads) as moved:
+        time = _byref(TIMEVAL()) if moved else timeout
+        result: int = entry.table.lpWSPSelect(nfds, readfds, writefds, exceptfds, time, _byref(code))
     if result == c.SOCKET_ERROR:
         refused(code)
-    return result
+        return result
+    return result + fdsets.add(readfds, [one for one in reads if one in moved])
 
 
 def WSAPoll(fdArray: Any, fds: int, timeout: int) -> int:
