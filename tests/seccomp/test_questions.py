@@ -27,6 +27,12 @@ def begin():
     return sock
 def error(sock):
     return errno.errorcode.get(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "none")
+def peer(sock):
+    while True:
+        try:
+            return sock.getpeername()
+        except OSError as failure:  # it waits for a second only
+            assert failure.errno == errno.ENOTCONN
 sock = begin()
 """
 
@@ -42,7 +48,7 @@ def python(code: str, *arguments: object) -> list[object]:
 
 ASKS = {
     "SO_ERROR": "print(error(sock), os.path.exists(gate))",
-    "getpeername": "print(sock.getpeername() == ('127.0.0.1', port), os.path.exists(gate))",
+    "getpeername": "print(peer(sock) == ('127.0.0.1', port), os.path.exists(gate))",
     "connect": "print(sock.connect_ex(('127.0.0.1', port)), os.path.exists(gate))",
 }
 TOLD = {"SO_ERROR": "none True", "getpeername": "True True", "connect": "0 True"}
@@ -85,6 +91,13 @@ def test_question_is_answered_with_the_layers_refusal(ask: str, server: Serve, r
     gate.touch()
     assert program.end() == (0, told + "\n", "")
     assert echo.accepted == 0
+
+
+def test_peer_is_asked_for_a_second_only(server: Serve, running: Start, tmp_path: Path) -> None:
+    """Who only wants to show a socket hears at last what it hears natively."""
+    code = "try: sock.getpeername()\nexcept OSError as failure: print(errno.errorcode[failure.errno])"
+    program = running([own("Gate", gate=tmp_path / "never")], python(code, server(tell_and_echo).port, "-"))
+    assert program.end() == (0, "asks\nENOTCONN\n", "")
 
 
 def test_interrupt_reaches_a_program_that_asks(server: Serve, running: Start, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from ws2spi.redirect.desk import Desk, Names
 from ws2spi.redirect.door import Door, unread
 from ws2spi.redirect.held import Held
 from ws2spi.redirect.origin import Origin
+from ws2spi.redirect.outgoing import CannotCarryError, Outgoing, free_for_loopback, namespace_of
 from ws2spi.redirect.process import cookie_of, find_socket, take_socket
 from ws2spi.redirect.relay import Relay
 from ws2spi.redirect.seccomp import Call
@@ -60,6 +61,7 @@ class Attempt:
         "_near",
         "_number",
         "_origin",
+        "_outgoing",
         "_peer",
         "_place",
         "_questions",
@@ -68,7 +70,6 @@ class Attempt:
         "_submitting",
         "_tid",
         "_transport",
-        "disturbed",
         "waits",
     )
 
@@ -89,16 +90,14 @@ class Attempt:
         self._place: Stone | Door | None = None  # where the program's socket is held
         self._near: socket.socket | None = None  # our end of it, once it has come through a door
         self._questions: list[tuple[Held, Callable[[], object]]] = []
+        self._outgoing: Outgoing | None = None
         self._local: Address = ()
         self._bound_port = 0
         self._bound_host = ""
         self._transport: BorrowedTransport | OwnTransport | None = None
         self._connection: Connection | None = None
-        self.disturbed = False  # the user has ended a question of the program's
         self._result: int | None = None  # 0 or an errno, once the layers have said it
         self._submitting = False
-
-    # -- the program's calls ---------------------------------------------------------------------------------------
 
     def begin(self, id_: int) -> None:
         """The call that starts the attempt."""
@@ -110,12 +109,13 @@ class Attempt:
             transport: BorrowedTransport | OwnTransport = BorrowedTransport(sock)
             self._sock = None  # the transport's now
         else:
-            refusal = self._hold(sock)
-            if refusal:
+            lower = self._part(sock)
+            if isinstance(lower, int):
                 self._drop_sock()
-                desk.answer(id_, self._tid, self._cookie, refusal)
+                desk.answer(id_, self._tid, self._cookie, lower)
                 return
-            transport = OwnTransport(self._lower(sock))
+            transport = OwnTransport(lower)
+            transport.outgoing = self._outgoing
         self._transport = transport
         desk.attempts[self._cookie] = self
         if self.waits:
@@ -153,15 +153,14 @@ class Attempt:
         """Whether the program's socket is connected although the layers are not, so that its questions must wait."""
         return isinstance(self._place, Door)
 
-    def keep_waiting(self, call: Call, sock: socket.socket, serve: Callable[[Call], object]) -> None:
-        """A question about the socket: `serve(call)` is called when the outcome is known."""
+    def keep_waiting(self, call: Call, serve: Callable[[Call], object], seconds: float = 0, late: int = 0) -> None:
+        """A question about the socket: `serve(call)` when the outcome is known; the errno `late` after `seconds`."""
         held = Held(call.id, call.tid, self._leave_question, question=True)
         self._questions.append((held, lambda: serve(call)))
-        self._desk.held.hold(held, sock, again=False)
+        self._desk.held.watch(held, seconds, late)
 
     def _leave_question(self, held: Held, error: int) -> None:
         self._questions = [entry for entry in self._questions if entry[0] is not held]
-        self.disturbed = self.disturbed or error == held.interrupted
         self._desk.listener.answer(held.id, error)
 
     def _serve_questions(self) -> None:
@@ -226,10 +225,12 @@ class Attempt:
         transport = self._transport
         if not isinstance(transport, BorrowedTransport) or not transport.borrowed or transport.answer is not None:
             return 0
-        refusal = self._hold(transport.sock)
-        if not refusal:
-            transport.replace(self._lower(transport.sock))
-        return refusal
+        lower = self._part(transport.sock)
+        if isinstance(lower, int):
+            return lower
+        transport.replace(lower)
+        transport.outgoing = self._outgoing
+        return 0
 
     def _leave(self, held: Held, error: int) -> None:
         """A call that waited must be answered before the outcome."""
@@ -239,11 +240,28 @@ class Attempt:
             self._drop_sock()
         self._desk.answer(held.id, held.tid, self._cookie, error)
 
-    # -- the program's socket --------------------------------------------------------------------------------------
+    def _part(self, sock: socket.socket) -> socket.socket | int:
+        """Hold the program's socket, and make one of ours that goes out in its place; or the errno that refuses it."""
+        desk = self._desk
+        if namespace_of(sock) != desk.namespace:
+            desk.say(f"{self._origin} is in another network namespace, from where nothing can be relayed: refused")
+            return errno.ENETUNREACH
+        try:
+            return self._hold(sock) or self._lower(sock)
+        except CannotCarryError as error:
+            desk.say(f"{self._origin} asks for {error.strerror}, which a relay cannot have: refused")
+        self._close_near()
+        return errno.ENETUNREACH
 
     def _hold(self, sock: socket.socket) -> int:
         """Bring the program's socket into SYN_SENT. Returns 0, or the errno with which the kernel refuses."""
         before = sock.getsockname()
+        outgoing = self._outgoing = Outgoing(sock, ":" not in self._peer[0], before[0] not in _ANY)
+        if outgoing.device:
+            free_for_loopback(sock, outgoing.device)
+            self._desk.devices.put(self._cookie, outgoing.device)
+        else:
+            outgoing.device = self._desk.devices.get(self._cookie) or b""  # taken from it by an earlier attempt
         place = self._desk.meetings.for_socket(sock.family, self._mapped)
         refusal = place.hold(sock, self._mapped)
         if refusal != errno.EINPROGRESS:
@@ -279,17 +297,12 @@ class Attempt:
 
     def _lower(self, held: socket.socket) -> socket.socket:
         """The socket with which the layers go out; bound as the program's is, but for its port, which is taken."""
-        six = ":" in self._peer[0]
+        host = unmapped((self._bound_host, 0))[0]
         try:
-            lower = make_lower(socket.AF_INET6 if six else socket.AF_INET)
-            if self._bound_host:
-                host = unmapped((self._bound_host, 0))[0]
-                if (":" in host) == six:
-                    lower.bind((host, 0))
+            return make_lower(socket.AF_INET6 if ":" in self._peer[0] else socket.AF_INET, self._outgoing, host)
         except OSError:
             clear(held)
             raise
-        return lower
 
     def _borrowed(self) -> bool:
         return isinstance(self._transport, BorrowedTransport) and self._transport.borrowed
@@ -323,12 +336,9 @@ class Attempt:
             self._sock.close()
             self._sock = None
 
-    # -- the outcome -----------------------------------------------------------------------------------------------
-
     def _connected(self, request: Request) -> None:
         """The layers are through."""
-        error = request.error
-        self._result = 0 if error is None else error.errno or errno.ECONNABORTED
+        self._result = 0 if request.error is None else request.error.errno or errno.ECONNABORTED
         if not self._submitting and self._desk.attempts.get(self._cookie) is self:
             self._settle(None)
 

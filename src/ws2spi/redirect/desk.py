@@ -4,6 +4,7 @@ Rule: a socket is known by its cookie (`process.cookie_of`). Nothing tells us wh
       that are not emptied by events are bounded and forget the oldest.
 """
 
+import socket
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ws2spi._engine import reports
@@ -12,6 +13,7 @@ from ws2spi.providers.stack import Stack
 from ws2spi.redirect.addresses import Address
 from ws2spi.redirect.held import HeldCalls
 from ws2spi.redirect.meetings import Meetings
+from ws2spi.redirect.outgoing import namespace_of
 from ws2spi.redirect.seccomp import Listener
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class Desk:
         attempts: {cookie: attempt whose outcome is open}.
         names: {cookie: names to tell instead of the kernel's}.
         failures: {cookie: errno that SO_ERROR or a repeated connect has to tell}.
+        devices: {cookie: device that the program's socket was bound to before it had to reach the loopback}.
+        namespace: the number of our network namespace, 0 where the kernel does not tell.
         program_gone: nobody is under the filter any more.
     """
 
@@ -86,6 +90,9 @@ class Desk:
         self.relays: set[Relay] = set()
         self.names: Memory[Names] = Memory()
         self.failures: Memory[int] = Memory()
+        self.devices: Memory[bytes] = Memory()
+        with socket.socket() as ours:
+            self.namespace = namespace_of(ours)
         self.program_gone = False
         self._killable = killable
         self._undelivered: dict[tuple[int, bytes], int] = {}  # {(tid, cookie): errno}

@@ -31,14 +31,13 @@ _TIMEVAL: Final = struct.Struct("@ll")
 class Held:
     """One call that waits. `leave(held, error)` is called when it must be answered before the outcome is known."""
 
-    __slots__ = ("id", "interrupted", "late", "leave", "question", "tid", "timer")
+    __slots__ = ("id", "interrupted", "leave", "question", "tid", "timer")
 
     def __init__(self, id_: int, tid: int, leave: Callable[["Held", int], object], question: bool = False) -> None:
         self.id = id_
         self.tid = tid
         self.leave = leave
         self.interrupted = ERESTARTSYS
-        self.late = errno.EINPROGRESS
         self.question = question
         self.timer: Any = None
 
@@ -64,11 +63,15 @@ class HeldCalls:
         Parameters:
             again: the call joins an attempt that an earlier one began.
         """
-        seconds = 0.0 if held.question else send_timeout(sock)
+        seconds = send_timeout(sock)
         if seconds:
             held.interrupted = errno.EINTR
-            held.late = errno.EALREADY if again else errno.EINPROGRESS
-            held.timer = self._engine.call_later(seconds, self._leave, held, held.late)
+        self.watch(held, seconds, errno.EALREADY if again else errno.EINPROGRESS)
+
+    def watch(self, held: Held, seconds: float, late: int) -> None:
+        """Watch over a call; after `seconds` (0: never) it is left with the errno `late`."""
+        if seconds:
+            held.timer = self._engine.call_later(seconds, self._leave, held, late)
         self._calls[held.id] = held
         if not self._looking:
             self._looking = True

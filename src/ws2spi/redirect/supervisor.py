@@ -32,6 +32,7 @@ from ws2spi.redirect.seccomp import Call, Listener
 from ws2spi.redirect.stone import CLOSED, disconnect, nonblocking, state_of
 
 _ABANDONED_PERIOD: Final = 1.0  # seconds between two looks for attempts whose socket the program has closed
+_PEER_PATIENCE: Final = 1.0  # seconds that getpeername waits where the outcome is hidden from the program
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -184,7 +185,7 @@ class Supervisor:
             return False
         if attempt is not None:
             if attempt.hides() and not os.get_blocking(sock.fileno()):
-                attempt.keep_waiting(call, sock, self._answer)
+                attempt.keep_waiting(call, self._answer)
                 return False
             attempt.join(call.id, call.tid, sock)
             return True
@@ -273,12 +274,12 @@ class Supervisor:
             cookie = cookie_of(sock)
             attempt = self._desk.attempts.get(cookie)
             if attempt is not None and attempt.hides():
-                # After poll's word some programs ask this to learn the outcome. One that waits in connect does not; nor
-                # one that leaves: Python asks it for the text of a warning when it finds a socket that was not closed.
-                if attempt.disturbed or attempt.waits:
+                # After poll's word some programs ask this to learn the outcome; others just want to show a socket, and
+                # natively hear ENOTCONN (Python on its way out, of a socket that was not closed).
+                if attempt.waits:
                     self._listener.answer(call.id, errno.ENOTCONN)
                 else:
-                    attempt.keep_waiting(call, sock, self._answer)
+                    attempt.keep_waiting(call, self._answer, _PEER_PATIENCE, errno.ENOTCONN)
                 return
             names = self._desk.names.get(cookie) if sock.family in _INTERNET else None
             if names is None or names.peer is None or not _has_peer(sock):
@@ -317,7 +318,7 @@ class Supervisor:
             cookie = cookie_of(sock)
             attempt = self._desk.attempts.get(cookie)
             if attempt is not None and attempt.hides():
-                attempt.keep_waiting(call, sock, self._answer)
+                attempt.keep_waiting(call, self._answer)
                 return
             error = self._desk.failures.get(cookie) or (attempt.take_error() if attempt is not None else 0)
             if not error:

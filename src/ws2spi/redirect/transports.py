@@ -12,6 +12,7 @@ import socket
 
 from ws2spi._engine.operations import park
 from ws2spi._engine.transport import Address, SocketTransport, winsock_error
+from ws2spi.redirect.outgoing import Outgoing, bind
 from ws2spi.redirect.stone import CLOSED, SO_LINGER_ORDERLY, SO_LINGER_RESET, SYN_SENT, came_about, state_of
 
 _RECV = socket.MSG_DONTWAIT
@@ -61,11 +62,12 @@ class OwnTransport(StreamTransport):
     So whatever ends this process, the peer is never told that all was said when it was not.
     """
 
-    __slots__ = ("_abortive", "family")
+    __slots__ = ("_abortive", "family", "outgoing")
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._abortive = False
+        self.outgoing: Outgoing | None = None
         self.family: int = sock.family
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, SO_LINGER_RESET)
 
@@ -73,7 +75,11 @@ class OwnTransport(StreamTransport):
         wanted = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         if wanted != self.family:
             # A layer leads an IPv6 program to an IPv4 proxy, or the other way round.
-            self._change(make_lower(wanted))
+            try:
+                lower = make_lower(wanted, self.outgoing)
+            except OSError as failure:
+                raise winsock_error(failure, "connect") from None
+            self._change(lower)
         error = self.sock.connect_ex(address)
         if error == errno.ECONNABORTED:
             error = self.sock.connect_ex(address)  # after an attempt that failed the kernel says so once
@@ -119,6 +125,7 @@ class BorrowedTransport(OwnTransport):
     def __init__(self, sock: socket.socket) -> None:
         StreamTransport.__init__(self, sock)  # the program's SO_LINGER is its own business
         self._abortive = False
+        self.outgoing = None
         self.family = sock.family
         self.borrowed = True
         self.answer: int | None = None
@@ -205,8 +212,22 @@ def settle(sock: socket.socket) -> int:
     return 0 if error == errno.EISCONN else error
 
 
-def make_lower(family: int) -> socket.socket:
-    """A socket of ours for the lower side of a relay."""
+def make_lower(family: int, outgoing: Outgoing | None = None, host: str = "") -> socket.socket:
+    """A socket of ours for the lower side of a relay, with what the program's asks of its way out.
+
+    Parameters:
+        host: the source address to bind to, if it is of this family.
+    Errors:
+        OSError: also CannotCarryError.
+    """
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if outgoing is not None:
+            outgoing.apply(sock)
+        if host and (":" in host) == (family == socket.AF_INET6):
+            bind(sock, host)
+    except OSError:
+        sock.close()
+        raise
     return sock
