@@ -52,6 +52,7 @@ class FakeEngine:
         self._numbers = itertools.count()
         self._armed: dict[FakeTransport, int] = {}  # {transport: one-shot interest}
         self.listeners: dict[Address, FakeTransport] = {}
+        self.datagrams: dict[Address, Any] = {}  # {address: the `FakeDatagrams` there}
         self._blocked = 0  # blocking calls inside each other
 
     # -- what a connection asks of its engine ----------------------------------------------------------------------

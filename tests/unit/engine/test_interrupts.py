@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -410,3 +411,96 @@ def echo(rig: RealRig, stack: str) -> tuple[Connection, Connection]:
 
     peer.submit_recv(1000, go_on)
     return upper, peer
+
+
+# -- whose fault it is -------------------------------------------------------------------------------------------------
+
+
+class TimeIsUp:
+    """A handler that is an object, as programs have them, and raises an OSError, as they do."""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("time is up")
+
+
+def raise_later(extra: str, number: int, frame: FrameType | None) -> None:
+    raise LookupError(extra)
+
+
+HANDLERS: dict[str, tuple[Any, type[Exception]]] = {
+    "object": (TimeIsUp(), TimeoutError),
+    "lambda": (lambda number, frame: [][number], IndexError),
+    "partial": (partial(raise_later, "extra"), LookupError),
+    "one that forgets its frame": (lambda *_: {}["nothing"], KeyError),
+}
+
+
+class InTheMiddle(Pass):
+    """Is struck in the middle of a send."""
+
+    async def send(self, conn: Any, data: bytes) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        await conn.below.send(data)
+
+
+class Open(InTheMiddle):
+    on_error = "open"
+
+
+class Wrapping(Pass):
+    async def send(self, conn: Any, data: bytes) -> None:
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        except Exception as error:
+            raise RuntimeError("my own words") from error
+
+
+@pytest.mark.parametrize("layer", [InTheMiddle(), Open()], ids=["closed", "open"])
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_what_a_handler_raises_in_a_layer_is_not_the_layers_fault(handler: str, layer: Layer, named: list[str]) -> None:
+    function, kind = HANDLERS[handler]
+    engine = FakeEngine()
+    one, other = engine.pair()
+    upper, peer = over(engine, one, Pass(), layer), over(engine, other)
+    before = signal.signal(signal.SIGUSR1, function)
+    try:
+        with pytest.raises(kind):
+            upper.send(b"x")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    (text,) = named
+    assert f"struck in the middle of send of layer '{layer.name}'" in text
+    assert "failed" not in text
+    for call in (partial(upper.send, b"y"), partial(upper.recv, 1)):
+        with pytest.raises(WinsockError) as caught:
+            call()
+        assert caught.value.code == WSAError.WSAECONNABORTED
+    with pytest.raises(WinsockError) as caught:
+        peer.recv(1)
+    assert caught.value.code == WSAError.WSAECONNRESET
+
+
+def test_a_layer_that_wraps_it_passes_it_on_as_the_cause(named: list[str]) -> None:
+    engine = FakeEngine()
+    upper = over(engine, engine.pair()[0], Wrapping())
+    before = signal.signal(signal.SIGUSR1, TimeIsUp())
+    try:
+        with pytest.raises(RuntimeError, match="my own words") as caught:
+            upper.send(b"x")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert "layer 'wrapping'" in named[0]
+
+
+def test_the_same_exception_of_the_layers_own_is_its_fault(named: list[str]) -> None:
+    class Own(Pass):
+        async def send(self, conn: Any, data: bytes) -> None:
+            raise TimeoutError("the layer's own")
+
+    engine = FakeEngine()
+    upper = over(engine, engine.pair()[0], Own())
+    with pytest.raises(WinsockError) as caught:
+        upper.send(b"x")
+    assert caught.value.code == WSAError.WSAECONNABORTED
+    assert "layer 'own' failed in send: TimeoutError: the layer's own" in named[0]
