@@ -60,7 +60,8 @@ def _handle_of(identity: Any) -> int:
 class Own:
     """What the runtime keeps for one thread: the identity it passes down, and the operations the thread started.
 
-    `operations` are those not yet told to the client; they are what the end of the thread cancels.
+    `operations` are those not yet told to the client; they are what the end of the thread cancels. `open_type` is the
+    value of SO_OPENTYPE: with any but 0 the thread's socket() makes sockets that are not overlapped.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class Own:
         self.handle = handles.insert(self.thread)
         self.structure = WSATHREADID(self.handle, 0)
         self.operations: dict[Any, None] = {}  # {completion: None}
+        self.open_type = 0
 
     def __del__(self) -> None:
         # Runs when the thread's locals are cleared, on the thread that ends.

@@ -1,13 +1,14 @@
 """The life of a socket: making, naming, connecting, options, control codes, closing."""
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, deref
 from ws2spi._abi.types import DWORD, INT, WSAPROTOCOL_INFOW
-from ws2spi._runtime import protocol_info, redirected
+from ws2spi._runtime import open_type, protocol_info, redirected
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
@@ -19,7 +20,7 @@ _IOC_IN = 0x80000000  # a control code with input
 
 
 def socket(af: int, type: int, protocol: int) -> int:
-    """Make a socket for overlapped I/O, of the first catalog entry that matches.
+    """Make a socket for overlapped I/O (but see SO_OPENTYPE), of the first catalog entry that matches.
 
     Returns: the socket, or INVALID_SOCKET with the code in the last error.
     Errors:
@@ -31,7 +32,7 @@ def socket(af: int, type: int, protocol: int) -> int:
     Source: winsock2.h, nf-winsock2-socket.
     Differs: a protocol of another type gives WSAEPROTOTYPE, as the page says; Windows gives WSAEPROTONOSUPPORT.
     """
-    return WSASocketW(af, type, protocol, None, 0, c.WSA_FLAG_OVERLAPPED)
+    return WSASocketW(af, type, protocol, None, 0, open_type.flags())
 
 
 def WSASocketW(af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, dwFlags: int) -> int:
@@ -243,6 +244,8 @@ def getsockopt(s: int, level: int, optname: int, optval: Any, optlen: Any) -> in
     Source: winsock2.h, nf-winsock2-getsockopt.
     Differs: reading SO_ERROR clears it, as the page says.
     """
+    if open_type.means(level, optname):
+        return _of_thread(open_type.read, optval, optlen)
     return status("lpWSPGetSockOpt", s, level, optname, optval, optlen)
 
 
@@ -255,7 +258,19 @@ def setsockopt(s: int, level: int, optname: int, optval: Any, optlen: int) -> in
     Source: winsock2.h, nf-winsock2-setsockopt.
     Differs: nothing.
     """
+    if open_type.means(level, optname):
+        return _of_thread(open_type.write, optval, optlen)
     return status("lpWSPSetSockOpt", s, level, optname, optval, optlen)
+
+
+def _of_thread(function: Callable[[Any, Any], None], optval: Any, optlen: Any) -> int:
+    """SO_OPENTYPE belongs to the calling thread: no socket is looked at, INVALID_SOCKET is as good as any."""
+    try:
+        runtime.require()
+        function(optval, optlen)
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
+    return 0
 
 
 def ioctlsocket(s: int, cmd: int, argp: Any) -> int:

@@ -26,6 +26,11 @@ int main(void)
     row("L1", "recv"); fresh(); t = go(poke, "x"); see(E(recv(b, small, 16, 0))); see(ran()); ended(t);
     row("L1", "WSARecv"); fresh(); t = go(poke, "x"); see(E(WSARecv(b, &w, 1, &n, &flags, NULL, NULL))); see(ran());
     ended(t);
+    fd_set f; struct timeval soon = {5, 0}; WSAPOLLFD poll;
+    row("L1", "select"); fresh(); FD_ZERO(&f); FD_SET(b, &f); t = go(poke, "x");
+    see(E(select(0, &f, NULL, NULL, &soon))); see(ran()); ended(t);
+    row("L2", "WSAPoll"); fresh(); poll.fd = b; poll.events = POLLIN; t = go(poke, "x");
+    see(E(WSAPoll(&poll, 1, ROOM))); see(ran()); ended(t); drain();
     row("L2", "accept"); fresh(); l = listener(&x); t = go(poke_accept, &x); see(S(accept(l, NULL, NULL))); see(ran());
     ended(t); closesocket(l); drain();
     row("L2", "send of 4 MiB"); fresh(); t = go(poke_send, NULL); num(send(b, big, sizeof big, 0) == sizeof big);
@@ -35,6 +40,9 @@ int main(void)
     row("L3", "APC queued beforehand, nothing there"); t = late("x"); q('1'); see(E(recv(b, small, 16, 0))); see(ran());
     ended(t);
     row("L4", "non-blocking recv"); nonblock(b, 1); q('1'); see(E(recv(b, small, 16, 0))); see(ran()); drain();
+    row("L4", "select, no time; ready at once"); FD_ZERO(&f); FD_SET(b, &f); soon.tv_sec = 0; q('1');
+    see(E(select(0, &f, NULL, NULL, &soon))); see(ran());
+    soon.tv_sec = 5; FD_ZERO(&f); FD_SET(b, &f); see(E(select(0, NULL, &f, NULL, &soon))); see(ran()); drain();
     row("L5", "an APC that sends on the peer"); fresh(); QueueUserAPC(apc_feed, GetCurrentThread(), 0);
     see(E(recv(b, small, 16, 0))); see(ran());
     row("L5", "SO_RCVTIMEO with an APC"); fresh(); setsockopt(b, SOL_SOCKET, SO_RCVTIMEO, (char *)&limit, sizeof limit);
@@ -46,5 +54,12 @@ int main(void)
     ended(t);
     row("L6", "closed by another thread: accept"); l = listener(&x); t = go(closer, (void *)l);
     see(S(accept(l, NULL, NULL))); ended(t);
+    row("L6", "closed by another thread: select, read"); fresh(); FD_ZERO(&f); FD_SET(b, &f); t = go(closer, (void *)b);
+    see(E(select(0, &f, NULL, NULL, &soon)));
+    num(f.fd_count); ended(t);
+    row("L6", "closed by another thread: select, except"); fresh(); FD_ZERO(&f); FD_SET(b, &f);
+    t = go(closer, (void *)b); see(E(select(0, NULL, NULL, &f, &soon))); ended(t);
+    row("L6", "closed by another thread: WSAPoll"); fresh(); poll.fd = b; poll.events = POLLIN;
+    t = go(closer, (void *)b); see(E(WSAPoll(&poll, 1, ROOM))); num(poll.revents); ended(t);
     return finish();
 }

@@ -2,6 +2,8 @@
 
 from common import *
 
+from ws2spi.ws2_32 import TIMEVAL, WSAPOLLFD, fd_set
+
 
 def poking(then):
     """A thread that queues an APC for the blocked one, then does what ends its call."""
@@ -50,6 +52,16 @@ def recv():
     see(E(w.recv, ends.b, small, 16, 0))
 
 
+POLLIN = 0x300
+soon = TIMEVAL(5, 0)
+
+
+def of(s):
+    one = fd_set(fd_count=1)
+    one.fd_array[0] = s
+    return one
+
+
 start()
 me, big, small = myself(), create_string_buffer(4 << 20), create_string_buffer(64)
 row("L1", "recv")
@@ -63,6 +75,18 @@ t = poking(lambda: feed(b"x"))
 buffer, n, flags = WSABUF(16, addressof(small)), wintypes.DWORD(), wintypes.DWORD()
 see(E(w.WSARecv, ends.b, byref(buffer), 1, byref(n), byref(flags), None, None)), see(ran())
 ended(t)
+row("L1", "select")
+fresh()
+t = poking(lambda: feed(b"x"))
+see(E(w.select, 0, byref(of(ends.b)), None, None, byref(soon))), see(ran())
+ended(t)
+row("L2", "WSAPoll")
+fresh()
+poll = WSAPOLLFD(ends.b, POLLIN)
+t = poking(lambda: feed(b"x"))
+see(E(w.WSAPoll, byref(poll), 1, ROOM)), see(ran())
+ended(t)
+drain()
 row("L2", "accept")
 fresh()
 s, address = listener()
@@ -93,6 +117,11 @@ nonblock(ends.b, 1)
 q("1")
 recv(), see(ran())
 drain()
+row("L4", "select, no time; ready at once")
+q("1")
+see(E(w.select, 0, byref(of(ends.b)), None, None, byref(TIMEVAL(0, 0)))), see(ran())
+see(E(w.select, 0, None, byref(of(ends.b)), None, byref(soon))), see(ran())
+drain()
 row("L5", "an APC that sends on the peer")
 fresh()
 k.QueueUserAPC(apc_feed, k.GetCurrentThread(), 0)
@@ -117,5 +146,23 @@ row("L6", "closed by another thread: accept")
 s, _ = listener()
 t = closer(s)
 see(S(w.accept, s, None, None))
+ended(t)
+row("L6", "closed by another thread: select, read")
+fresh()
+one = of(ends.b)
+t = closer(ends.b)
+see(E(w.select, 0, byref(one), None, None, byref(soon))), num(one.fd_count)
+ended(t)
+row("L6", "closed by another thread: select, except")
+fresh()
+one = of(ends.b)
+t = closer(ends.b)
+see(E(w.select, 0, None, None, byref(one), byref(soon)))
+ended(t)
+row("L6", "closed by another thread: WSAPoll")
+fresh()
+poll = WSAPOLLFD(ends.b, POLLIN)
+t = closer(ends.b)
+see(E(w.WSAPoll, byref(poll), 1, ROOM)), num(poll.revents)
 ended(t)
 finish()

@@ -81,6 +81,10 @@ static void association(void)
     closesocket(u); closesocket(l);
     row("E13", "port closed, then another"); CloseHandle(port); see(as((HANDLE)b, other));
     row("E14", "socket without WSA_FLAG_OVERLAPPED"); pair_flags(0); see(as((HANDLE)b, other));
+    row("E14", "SO_OPENTYPE synchronous"); int kind = 0x20;
+    setsockopt(INVALID_SOCKET, SOL_SOCKET, SO_OPENTYPE, (char *)&kind, 4);
+    u = socket(AF_INET, SOCK_STREAM, 0); kind = 0;
+    setsockopt(INVALID_SOCKET, SOL_SOCKET, SO_OPENTYPE, (char *)&kind, 4); see(as((HANDLE)u, other)); closesocket(u);
     row("E15", "associated while a receive runs"); fresh(); orecv(b, &p, NULL, 16, 0, NULL); port = port_of(b, 9);
     feed("abc"); see(pk(port, ROOM));
     row("E15", "associated while a receive with a routine runs"); fresh(); orecv(b, &p, NULL, 16, 0, rt);

@@ -44,12 +44,27 @@ static void files(void)
     memset(&o, 0, sizeof o); see(B(WriteFile((HANDLE)b, "xyz", 3, NULL, &o))); see(pk(port, ROOM));
     row("Q10", "peer's end"); pair_flags(0); shutdown(a, SD_SEND); n = 9; see(B(ReadFile((HANDLE)b, t, 9, &n, NULL)));
     num(n);
+    row("Q10", "own SD_BOTH"); fresh(); shutdown(b, SD_BOTH); memset(&o, 0, sizeof o); o.hEvent = X;
+    see(B(ReadFile((HANDLE)b, t, 9, NULL, &o)));
     row("Q10", "closed socket"); closesocket(b); see(B(ReadFile((HANDLE)b, t, 9, &n, NULL)));
     row("Q10", "datagram too long"); fresh_datagrams(); here("hello"); memset(&o, 0, sizeof o); ResetEvent(X);
     o.hEvent = X; see(B(ReadFile((HANDLE)b, t, 3, NULL, &o)));
     row("Q11", "unconnected"); SOCKET s = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, 0);
     see(B(ReadFile((HANDLE)s, t, 3, &n, NULL)));
     row("Q11", "unconnected: write"); see(B(WriteFile((HANDLE)s, t, 3, &n, NULL))); closesocket(s);
+}
+static void connecting(void)      /* a listener whose queue is full answers no further connect */
+{
+    SOCKET l = socket(AF_INET, SOCK_STREAM, 0), s[4]; struct sockaddr_in x = lo(0), y; int size = sizeof x;
+    bind(l, (SA *)&x, sizeof x); listen(l, 1); getsockname(l, (SA *)&x, &size);
+    for (int i = 0; i < 4; i++) { s[i] = socket(AF_INET, SOCK_STREAM, 0); nonblock(s[i], 1);
+    connect(s[i], (SA *)&x, sizeof x); Sleep(20); }
+    row("N10", "again while pending"); see(E(connect(s[3], (SA *)&x, sizeof x)));
+    row("N14", "while connecting: recv"); see(E(recv(s[3], t, 1, 0)));
+    row("N14", "while connecting: send"); see(E(send(s[3], t, 1, 0)));
+    row("N14", "while connecting: getpeername"); size = sizeof y; see(E(getpeername(s[3], (SA *)&y, &size)));
+    for (int i = 0; i < 4; i++) closesocket(s[i]);
+    closesocket(l);
 }
 static void connects(void)
 {
@@ -69,7 +84,9 @@ static void connects(void)
     see(E(connect(s, (SA *)&x, sizeof x))); x.sin_family = 99; see(E(connect(s, (SA *)&x, sizeof x)));
     row("N13", "refused, blocking"); closesocket(l); see(E(connect(s, (SA *)&z, sizeof z)));
     row("N13", "refused, then SO_ERROR"); { int e = 77, size = 4;
-    see(E(getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&e, &size))); see(nm(e)); } closesocket(s);
+    see(E(getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&e, &size))); see(nm(e)); }
+    row("N13", "refused, then again"); l = listener(&x); see(E(connect(s, (SA *)&x, sizeof x))); closesocket(l);
+    closesocket(s);
     int size = 4; DWORD seconds = 77; s = socket(AF_INET, SOCK_STREAM, 0);
     row("N17", "SO_CONNECT_TIME"); see(E(getsockopt(s, SOL_SOCKET, 0x700C, (char *)&seconds, &size)));
     num((long)(int)seconds); seconds = 77; see(E(getsockopt(a, SOL_SOCKET, 0x700C, (char *)&seconds, &size)));
@@ -89,5 +106,6 @@ static void kinds(void)
         sprintf(t, "socket(%d, %d, %d)", good[i][0], good[i][1], good[i][2]); row("R5", t);
         see(E(getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&kind, &size))); num(kind); closesocket(s); }
 }
-int main(void) { start(); a = b = INVALID_SOCKET; X = ev(TRUE, FALSE); ioctls(); files(); connects(); kinds();
+int main(void) { start(); a = b = INVALID_SOCKET; X = ev(TRUE, FALSE); ioctls(); files(); connecting(); connects();
+    kinds();
     return finish(); }

@@ -83,6 +83,10 @@ def files():
     w.shutdown(ends.a, SD_SEND)
     n.value = 9
     see(read(ends.b, 9)), num(n.value)
+    row("Q10", "own SD_BOTH")
+    fresh()
+    w.shutdown(ends.b, SD_BOTH)
+    see(read(ends.b, 9, WSAOVERLAPPED(hEvent=X)))
     row("Q10", "closed socket")
     w.closesocket(ends.b)
     see(read(ends.b, 9))
@@ -97,6 +101,29 @@ def files():
     row("Q11", "unconnected: write")
     see(write(s, b"xyz"))
     w.closesocket(s)
+
+
+def connecting():
+    """A listener whose queue is full answers no further connect."""
+    listening = w.socket(AF_INET, SOCK_STREAM, 0)
+    w.bind(listening, lo(), 16)
+    w.listen(listening, 1)
+    x, sockets = name_of(listening), []
+    for _ in range(4):
+        sockets.append(w.socket(AF_INET, SOCK_STREAM, 0))
+        nonblock(sockets[-1], 1)
+        w.connect(sockets[-1], x, 16)
+        k.Sleep(20)
+    row("N10", "again while pending")
+    see(E(w.connect, sockets[3], x, 16))
+    row("N14", "while connecting: recv")
+    see(E(w.recv, sockets[3], text, 1, 0))
+    row("N14", "while connecting: send")
+    see(E(w.send, sockets[3], text, 1, 0))
+    row("N14", "while connecting: getpeername")
+    see(E(w.getpeername, sockets[3], lo(), byref(c_int(16))))
+    for s in (*sockets, listening):
+        w.closesocket(s)
 
 
 def connects():
@@ -132,7 +159,10 @@ def connects():
     row("N13", "refused, then SO_ERROR")
     code = c_int(77)
     see(E(w.getsockopt, s, SOL_SOCKET, 0x1007, byref(code), byref(c_int(4)))), see(nm(code.value))
-    w.closesocket(s)
+    row("N13", "refused, then again")
+    listening, x = listener()
+    see(E(w.connect, s, x, 16))
+    w.closesocket(listening), w.closesocket(s)
     s = w.socket(AF_INET, SOCK_STREAM, 0)
     row("N17", "SO_CONNECT_TIME")
     for of in (s, ends.a):
@@ -165,6 +195,7 @@ start()
 X = ev(True, False)
 ioctls()
 files()
+connecting()
 connects()
 kinds()
 finish()
