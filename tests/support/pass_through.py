@@ -118,7 +118,7 @@ class PassThrough:
         startup = load_startup(bytes(path).decode("utf-16-le").partition("\0")[0])
         self.lower = ProcTable()
         # A base provider gets its own info, another layer the chain's, unchanged.
-        layered = self.lower_info.ProtocolChain.ChainLen != 1
+        layered = self.layered_below = self.lower_info.ProtocolChain.ChainLen != 1
         code = startup(
             wVersionRequested,
             lpWSPData,
@@ -187,7 +187,8 @@ class PassThrough:
         self, af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, flags: int, lpErrno: Any
     ) -> int:
         self.calls.append("WSPSocket")
-        lower = self.lower.lpWSPSocket(af, type, protocol, byref(self.lower_info), g, flags | 1, lpErrno)
+        info = lpProtocolInfo if self.layered_below else byref(self.lower_info)
+        lower = self.lower.lpWSPSocket(af, type, protocol, info, g, flags | 1, lpErrno)
         if lower == INVALID_SOCKET:
             return INVALID_SOCKET
         return self._wrap(lower, lpErrno)

@@ -98,6 +98,7 @@ class FilePair:
         "_watched",
         "_watching",
         "behind",
+        "given_out",
         "inode",
         "nonblocking",
         "number",
@@ -128,6 +129,7 @@ class FilePair:
         self._mover: dict[int, int] = {}  # rule 1: who is between taking bytes and queuing them, as `Mailbox.occupant`
         self._missed = False  # somebody came meanwhile, and left the rest to the mover
         self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
+        self.given_out = False  # a client has the handle; else a layer above does, which receives through the table
         self.shut_receive = False  # the client has shut down receiving: nothing more is moved for foreign readers
         self.quiet: set[object] = set()  # who asks what lies behind whether it is ready: nothing is moved on suspicion
         self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
@@ -216,14 +218,18 @@ class FilePair:
 
     # -- foreign writes --------------------------------------------------------------------------------------------
 
-    def before_send(self) -> None:
-        """To be called by every straight send before it is queued (rule 1)."""
+    def before_send(self, *, pending: bool = False) -> None:
+        """To be called by every straight send and shutdown before it is queued (rule 1).
+
+        Parameters:
+            pending: it may wait for its turn without its caller: an overlapped send, a shutdown.
+        """
         try:
             waiting = fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)
         except (OSError, ValueError):
             return
         if waiting != _NOTHING or self._mover:
-            if self.nonblocking and self._pushing:
+            if self.nonblocking and not pending and self._pushing:
                 # It would have to wait behind what is on its way; moving more would only fill our memory.
                 raise WinsockError(WSAError.WSAEWOULDBLOCK, "foreign writes go first")
             self._push(int.from_bytes(waiting, sys.byteorder))
@@ -405,7 +411,7 @@ class FilePair:
     def worth_a_pull(self) -> bool:
         """Without a descriptor behind: whether a receive for foreign readers can be taken back, or ends at once."""
         if self.can_withdraw:
-            return True
+            return self.given_out
         has_input = getattr(self.behind, "has_input", None)
         return has_input is not None and self._pull is None and self.receivable() and bool(has_input())
 
@@ -415,7 +421,7 @@ class FilePair:
 
     def sweep(self) -> None:
         """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
-        if self.quiet or self._pull is not None or self.shut_receive:
+        if not self.given_out or self.quiet or self._pull is not None or self.shut_receive:
             return
         if self.receivable() and not self._unread():
             self._start_pull()

@@ -25,11 +25,16 @@ _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
 
 
 def attach(entry: SocketEntry) -> None:
-    """Give the pair of a hand-written provider's handle its client; other providers attach their own.
+    """A handle goes to a client: from here on foreign code may have it. Give the pair of a hand-written provider's its
+    client; other providers attach their own.
 
-    Done when the handle has left WSPSocket or WSPAccept, because from here on the provider may be called with it.
+    Done when the handle has left WSPSocket or WSPAccept, because from here on the provider may be called with it. Not
+    done for the handles that a layer has from the provider below: it receives through the table, and what would be
+    moved for foreign readers there would be lost to it.
     """
     pair = entry.pair
+    if pair is not None:
+        pair.given_out = True
     if pair is not None and isinstance(entry.provider, TableProvider):
         pair.on_gone = lambda: _closed_elsewhere(entry)
         client = TableClient(entry)

@@ -29,13 +29,29 @@ from ws2spi.providers.stack import Stack
 class LayeredProvider(SocketProvider):
     """A stack as one provider: IFS if no layer touches bytes, else with handles of its own."""
 
-    def __init__(self, stack: Stack, *, ifs: bool) -> None:
+    def __init__(self, stack: Stack, *, ifs: bool, provider_id: uuid.UUID | None = None) -> None:
         super().__init__(stack, ifs=ifs)
+        self._provider_id = provider_id
         self._private = PrivateThread()
         # What the runtime calls; None: it serves the methods as they are.
         self.table = with_overrides(stack, Served(self).table)
         self._ends_itself = any(hasattr(layer, "WSPCleanup") for layer in stack.layers)
         self._ending = False
+
+    def socket(self, af: int, type: int, protocol: int, info: CatalogEntry, flags: int) -> int:
+        return super().socket(af, type, protocol, self._own(info), flags)
+
+    def _own(self, info: CatalogEntry) -> CatalogEntry:
+        """Our chain for what a hand-written layer above hands down: its own chain, unchanged, or our hidden entry."""
+        if self._provider_id is None or (info.provider_id == self._provider_id and len(info.chain) > 1):
+            return info
+        own = [
+            entry
+            for entry in runtime.catalog.enum_protocols()
+            if entry.provider_id == self._provider_id and entry.kind == info.kind
+        ]
+        # Where we stand in a chain, our own id is followed by what is below us there.
+        return next((entry for entry in own if info.chain[-len(entry.chain) :] == entry.chain), own[0] if own else info)
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
         layers = self.stack.layers
@@ -157,6 +173,6 @@ def install(stack: Stack, name: str | None = None) -> Installed:
     ]
     if any(len(chain.chain) > c.MAX_PROTOCOL_CHAIN for chain in chains):
         raise WinsockError(WSAError.WSANO_RECOVERY, f"a chain has at most {c.MAX_PROTOCOL_CHAIN} entries")
-    provider = LayeredProvider(stack, ifs=ifs)
+    provider = LayeredProvider(stack, ifs=ifs, provider_id=provider_id)
     installed = runtime.catalog.install([own, *chains], lambda entry: provider)
     return Installed(stack, [entry.catalog_id for entry in installed])

@@ -202,7 +202,7 @@ def shutdown(s: int, how: int) -> int:
     try:
         entry = route(s)
         if entry.pair is not None and how != c.SD_RECEIVE:
-            entry.pair.before_send()  # what foreign code has written goes before the end
+            entry.pair.before_send(pending=True)  # what foreign code has written goes before the end
     except WinsockError as error:
         return failed(error, c.SOCKET_ERROR)
     result = status("lpWSPShutdown", s, how)

@@ -42,7 +42,7 @@ def WSASend(
     try:
         entry = route(s)
         if entry.pair is not None:
-            entry.pair.before_send()
+            entry.pair.before_send(pending=bool(lpOverlapped))
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     code = INT()
@@ -84,7 +84,7 @@ def WSASendTo(
     try:
         entry = route(s)
         if entry.pair is not None:
-            entry.pair.before_send()
+            entry.pair.before_send(pending=bool(lpOverlapped))
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     code = INT()
