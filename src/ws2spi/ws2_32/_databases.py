@@ -33,8 +33,9 @@ def gethostbyname(name: Any) -> int:
         WSANOTINITIALISED: no WSAStartup.
         WSAHOST_NOT_FOUND: no such host. WSANO_DATA: it has no IPv4 address; or an IPv6 or an illegal IPv4 address.
         WSATRY_AGAIN: the name server did not answer. WSANO_RECOVERY: it cannot.
+        WSAEINTR: WSACancelBlockingCall. WSAEINPROGRESS: the thread is inside its blocking hook.
     Source: winsock2.h, nf-winsock2-gethostbyname.
-    Differs: blocking hooks do not exist, so neither do WSAEINPROGRESS and WSAEINTR.
+    Differs: nothing.
     """
     return _kept("host", lambda: resolver.hostent_of_name(read_narrow(name)))
 
@@ -48,8 +49,9 @@ def gethostbyaddr(addr: Any, len: int, type: int) -> int:
         WSAEAFNOSUPPORT: a type other than AF_INET and AF_INET6. WSAEFAULT: NULL, or too short.
         WSAHOST_NOT_FOUND: no such host. WSANO_DATA: it has no name.
         WSATRY_AGAIN: the name server did not answer. WSANO_RECOVERY: it cannot.
+        WSAEINTR: WSACancelBlockingCall. WSAEINPROGRESS: the thread is inside its blocking hook.
     Source: winsock2.h, nf-winsock2-gethostbyaddr.
-    Differs: as gethostbyname.
+    Differs: nothing.
     """
     return _kept("host", lambda: resolver.hostent_of_address(type, read_packed(addr, len, type)))
 

@@ -7,7 +7,8 @@ from ws2spi._abi import constants as c
 from ws2spi._abi import names as n
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, deref, read_bytes, read_wide
-from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
+from ws2spi._runtime.names.catalog import name_spaces
+from ws2spi._runtime.names.entries import NameSpaceEntry
 from ws2spi._runtime.names.memory import Block
 from ws2spi._runtime.names.querysets import read_guid
 from ws2spi._runtime.process import runtime

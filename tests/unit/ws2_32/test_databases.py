@@ -238,3 +238,36 @@ def test_everything_needs_a_start() -> None:
     ):
         assert call(*arguments) == failure
         assert error() == WSAError.WSANOTINITIALISED
+
+
+@pytest.fixture
+def old_client() -> Any:
+    """A client of version 1.1, who may have blocking hooks."""
+    winsock.stop()
+    assert ws2_32.WSAStartup(0x0101, ctypes.byref(ws2_32.WSADATA())) == 0
+    yield
+    ws2_32.WSAUnhookBlockingHook()
+    winsock.stop()
+
+
+@pytest.mark.usefixtures("old_client")
+def test_a_blocking_hook_cancels_and_may_not_block() -> None:
+    from support.names import Stuck
+    from ws2spi import install_name_space
+
+    stuck = Stuck()
+    inside: list[int] = []
+
+    def hook() -> int:
+        if stuck.entered.is_set() and not inside:
+            inside.append(0 if ws2_32.gethostbyname(b"other.test") else error())
+            assert ws2_32.WSACancelBlockingCall() == 0
+        return 0
+
+    routine = ctypes.CFUNCTYPE(ctypes.c_int)(hook)
+    ws2_32.WSASetBlockingHook(routine)
+    with install_name_space(stuck):
+        assert ws2_32.gethostbyname(b"x.test") == 0
+        assert error() == WSAError.WSAEINTR
+        stuck.let_go.set()
+    assert inside == [WSAError.WSAEINPROGRESS]

@@ -4,6 +4,7 @@ Clauses are of spec namespace 4 and 7, and of the pages of WSALookupServiceBegin
 """
 
 import ctypes
+import signal
 import threading
 import uuid
 from collections.abc import Callable
@@ -333,6 +334,44 @@ def test_the_last_cleanup_ends_lookups(install: Install, stuck: Stuck) -> None:
     assert answers == [WSAError.WSA_E_CANCELLED]
     winsock.start()
     assert next_result(handle) == WSAError.WSA_INVALID_HANDLE
+
+
+def test_a_step_that_was_left_is_taken_up_again(install: Install, stuck: Stuck) -> None:
+    """A signal handler that raises leaves the wait; the provider's step goes on, and its result is not lost."""
+    handle = begun("x", provider_id=alone(install, stuck))
+
+    class LeaveError(Exception):
+        pass
+
+    left = threading.Event()
+
+    def leave(number: int, frame: Any) -> None:
+        if not left.is_set():
+            left.set()
+            raise LeaveError
+
+    before = signal.signal(signal.SIGUSR1, leave)
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        stuck.entered.wait(10)
+        signal.pthread_kill(main, signal.SIGUSR1)
+        while not left.wait(0.1):  # one that comes just before poll() does not end it
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    thread, _ = in_thread(interrupt)
+    try:
+        with pytest.raises(LeaveError):
+            next_result(handle)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    stuck.let_go.set()
+    found = next_result(handle)
+    assert isinstance(found, Service)
+    assert [one.address for one in found.endpoints] == [("10.0.0.1", 0)]
+    assert next_result(handle) == WSAError.WSA_E_NO_MORE
+    ws2_32.WSALookupServiceEnd(handle)
 
 
 def test_calls_on_one_handle_take_turns(install: Install) -> None:

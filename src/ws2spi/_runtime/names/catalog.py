@@ -8,127 +8,52 @@ Rules:
    start is balanced by a clean-up.
 """
 
-import dataclasses
+import functools
 import uuid
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ws2spi._abi import names as n
 from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._runtime.catalog import place
 from ws2spi._runtime.names import routines
 from ws2spi._runtime.names.dns import DnsProvider
+from ws2spi._runtime.names.entries import BUILT_IN, DNS_ENTRY, NameSpaceEntry
 from ws2spi._runtime.names.loading import load
 from ws2spi._runtime.names.provider import NameSpaceProvider
 from ws2spi._runtime.names.routines import Started, Startup
 from ws2spi._runtime.names.served import startup_of
 from ws2spi._runtime.process import runtime
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NameSpaceEntry:
-    """A WSANAMESPACE_INFOEX with the path that is loaded; `blob` is ProviderSpecific."""
-
-    provider_id: uuid.UUID
-    namespace: int
-    name: str
-    path: str
-    active: bool = True
-    version: int = 0
-    blob: bytes = b""
-
-
-class Store(Protocol):
-    """Where the entries are kept; every method is a transaction of its own."""
-
-    def entries(self) -> list[NameSpaceEntry]:
-        """Return all entries in their order."""
-        ...
-
-    def install(self, entry: NameSpaceEntry) -> None:
-        """Append an entry; WSANO_RECOVERY when its id is there already."""
-        ...
-
-    def remove(self, provider_id: uuid.UUID) -> None:
-        """Take an entry out; WSAEINVAL when there is none."""
-        ...
-
-    def enable(self, provider_id: uuid.UUID, active: bool) -> None:
-        """Say whether queries reach a provider; WSAEINVAL when there is none."""
-        ...
-
-    def order(self, provider_ids: Sequence[uuid.UUID]) -> None:
-        """Put these entries first, in this order; WSAEINVAL when one is unknown or named twice."""
-        ...
-
-    def reset(self) -> None:
-        """Leave nothing but what is always there."""
-        ...
-
-
-BUILT_IN = "ws2spi:dns"  # the path of the provider that is always there
-DNS_ENTRY = NameSpaceEntry(n.DNS_PROVIDER, n.NS_DNS, "Tcpip", BUILT_IN)
-
-
-class MemoryStore:
-    """Entries of this process."""
-
-    def __init__(self) -> None:
-        self._entries = [DNS_ENTRY]
-
-    def entries(self) -> list[NameSpaceEntry]:
-        return list(self._entries)
-
-    def install(self, entry: NameSpaceEntry) -> None:
-        if any(one.provider_id == entry.provider_id for one in self._entries):
-            raise WinsockError(WSAError.WSANO_RECOVERY, f"provider {entry.provider_id} is already installed")
-        self._entries = [*self._entries, entry]
-
-    def remove(self, provider_id: uuid.UUID) -> None:
-        self._find(provider_id)
-        self._entries = [one for one in self._entries if one.provider_id != provider_id]
-
-    def enable(self, provider_id: uuid.UUID, active: bool) -> None:
-        self._find(provider_id)
-        self._entries = [
-            dataclasses.replace(one, active=active) if one.provider_id == provider_id else one for one in self._entries
-        ]
-
-    def order(self, provider_ids: Sequence[uuid.UUID]) -> None:
-        first = [self._find(one) for one in provider_ids]
-        if len(set(provider_ids)) != len(first):
-            raise WinsockError(WSAError.WSAEINVAL, "a provider is named twice")
-        self._entries = first + [one for one in self._entries if one not in first]
-
-    def reset(self) -> None:
-        self._entries = [DNS_ENTRY]
-
-    def _find(self, provider_id: uuid.UUID) -> NameSpaceEntry:
-        for one in self._entries:
-            if one.provider_id == provider_id:
-                return one
-        raise WinsockError(WSAError.WSAEINVAL, f"no name-space provider {provider_id}")
+if TYPE_CHECKING:
+    from ws2spi._runtime.names.stored import StoredNameSpaces
 
 
 class NameSpaces:
     """The catalog as this process sees it, and its started providers.
 
     Attributes:
-        store: what is installed.
         python: {provider id: the object of a provider written in Python}, once it is started.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self) -> None:
         self.python: dict[uuid.UUID, NameSpaceProvider] = {}
         self._view: list[NameSpaceEntry] | None = None
         self._here: list[tuple[NameSpaceEntry, Startup | NameSpaceProvider]] = []
         self._started: dict[uuid.UUID, Started] = {}
 
+    @functools.cached_property
+    def store(self) -> "StoredNameSpaces":
+        """What is installed. Loaded at the first use: without a catalog file nobody needs a data base."""
+        from ws2spi._runtime.names.stored import StoredNameSpaces
+
+        return StoredNameSpaces()
+
     def view(self) -> list[NameSpaceEntry]:
-        """Return the entries that this process goes by."""
+        """Return the entries that this process goes by; errors as `StoredNameSpaces`."""
         view = self._view
         if view is None:
-            view = self.store.entries()
+            view = self.store.entries() if place.exists() else [DNS_ENTRY]
             if runtime.starts:
                 self._view = view
         return [entry for entry, _ in self._here] + view
@@ -235,7 +160,7 @@ class NameSpaces:
         self.python = {}
 
 
-name_spaces = NameSpaces(MemoryStore())
+name_spaces = NameSpaces()
 
 
 class InstalledNameSpace:

@@ -20,7 +20,8 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import DWORD, HANDLE
 from ws2spi._executive.events import Event
 from ws2spi._executive.waits import wait
-from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
+from ws2spi._runtime.names.catalog import name_spaces
+from ws2spi._runtime.names.entries import NameSpaceEntry
 from ws2spi._runtime.names.querysets import pack_class, pack_service, read_class, read_service
 from ws2spi._runtime.names.records import Query, Service, ServiceClass
 from ws2spi._runtime.names.routines import Started
@@ -29,6 +30,8 @@ from ws2spi._runtime.threads import own_structure
 
 _BEHAVIOUR = n.LUP_FLUSHPREVIOUS | n.LUP_RES_SERVICE
 _NO_MORE = (WSAError.WSA_E_NO_MORE, WSAError.WSAENOMORE)
+# What a provider says of the call, not of the name.
+_CALLERS = (WSAError.WSAEFAULT, WSAError.WSAEINTR, WSAError.WSAEINPROGRESS)
 _FIRST_ROOM = 1024
 _TRIES = 8  # how often a provider may ask for still more room
 _handles = itertools.count(0x5204, 4)
@@ -109,7 +112,7 @@ class Lookup:
             except WinsockError as error:
                 if self.ended.is_set():
                     raise self._cancelled() from None
-                if error.code == WSAError.WSAEFAULT:
+                if error.code in _CALLERS:
                     raise
                 if error.code not in _NO_MORE:
                     self._error = self._error or error

@@ -17,7 +17,8 @@ from ws2spi._abi import names as n
 from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._runtime.names import netdb
-from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
+from ws2spi._runtime.names.catalog import name_spaces
+from ws2spi._runtime.names.entries import NameSpaceEntry
 from ws2spi._runtime.names.lookups import Lookup
 from ws2spi._runtime.names.memory import Block
 from ws2spi._runtime.names.records import Query, Service, hosts_of
@@ -64,6 +65,8 @@ def find(query: Query) -> list[Service]:
         try:
             found += _ask(entry, dataclasses.replace(query))
         except WinsockError as error:
+            if error.code in (WSAError.WSAEINTR, WSAError.WSAEINPROGRESS):  # the call's affair, not the name's
+                raise
             codes.add(error.code)
     if found:
         return found
@@ -76,7 +79,9 @@ def find(query: Query) -> list[Service]:
 def _entries(query: Query) -> list[NameSpaceEntry]:
     try:
         return name_spaces.select(n.NS_DNS, query.provider_id)
-    except WinsockError:
+    except WinsockError as error:
+        if error.code != WSAError.WSASERVICE_NOT_FOUND:  # the catalog cannot be read
+            raise WinsockError(WSAError.WSANO_RECOVERY, error.detail) from error
         return []
 
 

@@ -105,6 +105,8 @@ class Started:
         try:
             result = function(*_converted(function, name, arguments))
         except Exception as error:
+            if getattr(function, "takes_any_pointer", False):
+                raise  # our own function has seen to what its provider raised; this is a signal handler's
             reports.report(f"{self.title}: {name} raised {error!r}")
             raise WinsockError(WSAError.WSANO_RECOVERY, f"{self.title}: {name}") from error
         if result == SOCKET_ERROR:

@@ -22,7 +22,7 @@ from ws2spi._runtime.names.provider import NameSpaceProvider, change_state
 from ws2spi._runtime.names.querysets import pack_class, pack_service, read_class, read_guid, read_query, read_service
 from ws2spi._runtime.names.records import Query, Service
 from ws2spi._runtime.names.routines import NspRoutines, Startup
-from ws2spi._runtime.names.worker import endable
+from ws2spi._runtime.names.worker import Task, finish
 
 _handles = itertools.count(0x10004, 4)  # unlike anybody's index or address, for whole processes unique
 
@@ -59,20 +59,30 @@ class _Lookup:
         self._provider = provider
         self._title = title
         self._results: Iterator[Service] | None = None
-        self._held: Service | None = None  # a result that did not fit
         self._found = False
+        # The step whose result has not been taken: it did not fit, or who waited for it left (a signal handler raised).
+        # One reference, so that no interrupt can lose a result or double it.
+        self._current: Task[Service] | None = None
 
     def next(self, flags: int) -> Service:
-        """The result that did not fit last time, unless it is to be dropped, or the next one; WSA_E_NO_MORE."""
-        if flags & n.LUP_FLUSHPREVIOUS:
-            self._held = None
-        if self._held is None:
-            self._held = self._step() if self._provider.blocking is False else endable(self._step, self.ended)
-        return self._held
+        """The result that has not been taken yet, unless it is to be dropped, or the next one; WSA_E_NO_MORE."""
+        current = self._current
+        if current is not None and flags & n.LUP_FLUSHPREVIOUS and current.done.is_set():
+            current = None
+        if current is None:
+            current = self._current = Task(self._step)
+            if not self._provider.blocking:
+                current.run()
+        try:
+            return finish(current, self.ended)
+        except BaseException as error:
+            if error is current.error:
+                self._current = None
+            raise
 
     def taken(self) -> None:
         """The result has reached the client."""
-        self._held = None
+        self._current = None
 
     def _step(self) -> Service:
         while True:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 from ws2spi._abi import names as n
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime.names.catalog import NameSpaceEntry, name_spaces
+from ws2spi._runtime.names.catalog import name_spaces
+from ws2spi._runtime.names.entries import NameSpaceEntry
 from ws2spi._runtime.names.lookups import class_info, class_info_memory
 from ws2spi._runtime.names.querysets import guid_pointer, pack_class, pack_service, read_class
 from ws2spi._runtime.names.records import Query, Service, ServiceClass
