@@ -24,9 +24,11 @@ class Notification:
 
     def __init__(self) -> None:
         self.waiting: dict[Waiting, None] = {}
+        self.closed = False
 
     def close(self) -> None:
         """End what waits, with WSA_OPERATION_ABORTED."""
+        self.closed = True
         for waiting in tuple(self.waiting):
             watch.cancel(waiting)
 
@@ -37,33 +39,38 @@ _pending: dict["_Call", None] = {}  # the calls that wait, of all handles
 class _Call:
     """One call that waits: overlapped, with an event or a routine, or blocking, with neither."""
 
-    def __init__(self, notification: Notification, record: Overlapped, routine: Any) -> None:
+    def __init__(self, notification: Notification, record: Overlapped, routine: Any, since: State) -> None:
         self.notification = notification
         self.record = record
         self.routine = routine
         self.thread = current()
         self.code = 0
         self.silent = False
-        self.waiting: Waiting | None = None
+        self.waiting = Waiting(since, self.told)
 
-    def start(self, since: State) -> None:
+    def start(self) -> None:
         self.record.start()
+        # Entered first, begun after: who ends it in between finds nothing to end, and so we look again.
         _pending[self] = None
+        self.notification.waiting[self.waiting] = None
         try:
-            self.waiting = watch.wait(self.told, since)
+            watch.wait(self.waiting)
         except WinsockError:
-            _pending.pop(self, None)
+            self._leave()
             self.record.refuse()
             raise
-        self.notification.waiting[self.waiting] = None
-        if not self.record.pending:  # told before it was entered
-            self.notification.waiting.pop(self.waiting, None)
+        if not runtime.starts:
+            self.end_of_use()
+        elif self.notification.closed:
+            watch.cancel(self.waiting)
+
+    def _leave(self) -> None:
+        _pending.pop(self, None)
+        self.notification.waiting.pop(self.waiting, None)
 
     def told(self, code: int) -> None:
         """The end: the status block first, then whichever way the caller chose."""
-        _pending.pop(self, None)
-        if self.waiting is not None:
-            self.notification.waiting.pop(self.waiting, None)
+        self._leave()
         self.code = code
         status = status_from_wsa(code)
         if self.silent or self.routine is not None:
@@ -73,9 +80,10 @@ class _Call:
         if self.routine is not None and not self.silent:
             self.thread.queue_apc(_deliver, (self.routine, code, self.record))
 
-    def cancel(self, code: int = WSAError.WSA_OPERATION_ABORTED) -> None:
-        if self.waiting is not None:
-            watch.cancel(self.waiting, code)
+    def end_of_use(self) -> None:
+        """The last WSACleanup: what overlaps ends without a word, who blocks is let go."""
+        self.silent = self.record.structure is not None
+        watch.cancel(self.waiting, WSAError.WSA_OPERATION_ABORTED if self.silent else WSAError.WSAEINTR)
 
 
 def _deliver(block: tuple[Any, int, Overlapped]) -> None:
@@ -113,22 +121,22 @@ def next_change(handle: int, pointer: Any, routine: Any) -> None:
     since = watch.state()
     _renew()
     if is_null(pointer):
-        _block(_Call(notification, Overlapped(), None), since)
+        _block(_Call(notification, Overlapped(), None, since))
         return
     routine = as_routine(routine)
     record = Overlapped.from_argument(pointer, handles, with_event=routine is None)
     if pending_at(record.address) is not None:
         raise WinsockError(WSAError.WSAEINVAL, "the OVERLAPPED is in use")
-    _Call(notification, record, routine).start(since)
+    _Call(notification, record, routine, since).start()
     raise WinsockError(WSAError.WSA_IO_PENDING)
 
 
-def _block(call: _Call, since: State) -> None:
-    call.start(since)
+def _block(call: _Call) -> None:
     try:
+        call.start()
         wait_for((call.record,))
     except BaseException:
-        call.cancel()
+        watch.cancel(call.waiting)
         raise
     if call.code:
         raise WinsockError(call.code)
@@ -143,10 +151,8 @@ def _renew() -> None:
 
 
 def _end_of_use() -> None:
-    """The last WSACleanup: what overlaps ends without a word, who blocks is let go."""
     for call in tuple(_pending):
-        call.silent = call.record.structure is not None
-        call.cancel(WSAError.WSA_OPERATION_ABORTED if call.silent else WSAError.WSAEINTR)
+        call.end_of_use()
 
 
 runtime.extend(_end_of_use, _pending.clear)

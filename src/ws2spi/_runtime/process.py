@@ -155,6 +155,15 @@ class Runtime:
             reports.report(f"the catalog of providers cannot be read: {error.detail}")
             raise WinsockError(WSAError.WSASYSNOTREADY, error.detail) from error
 
+    def foresee_catalog(self) -> None:
+        """Before the first WSAStartup, read what it will read; what is laid over the catalog now lies over all of it.
+
+        Errors:
+            As `StoredCatalog.view`.
+        """
+        if not self.starts:
+            self.read_catalog()
+
     def read_catalog(self) -> None:
         """Make what the catalog file holds now what this process sees; sockets that exist stay as they are.
 

@@ -139,10 +139,12 @@ def install(stack: Stack, name: str | None = None) -> Installed:
     Parameters:
         name: what the entries are called; the layers' names unless given.
     Returns: what takes it out again.
-    Errors: WinsockError WSANO_RECOVERY when a chain would have more than seven entries.
+    Errors: WinsockError WSANO_RECOVERY when a chain would have more than seven entries, or the stored catalog, whose
+        layers it lies over, cannot be read.
     """
     title = name or " over ".join(layer.name for layer in stack.layers) or "empty stack"
     provider_id = uuid.uuid4()
+    runtime.foresee_catalog()
     topmost: dict[tuple[int, int, int], CatalogEntry] = {}
     for entry in runtime.catalog.enum_protocols():
         topmost.setdefault((entry.address_family, entry.socket_type, entry.protocol), entry)

@@ -287,6 +287,20 @@ def test_what_a_process_installs_for_itself_lies_around_the_stored_ones(
         assert names[-1] == "later"
 
 
+def test_what_is_installed_before_the_start_up_lies_over_the_stored_layers_too(
+    stored: StoredCatalog, layers: str, running: Any
+) -> None:
+    import ws2spi
+
+    stored.install_chains(A, f"{layers}:Bytes", "a", 0, [TCP])
+    assert runtime.starts == 0
+    with ws2spi.install(loading.resolve(f"{layers}:Control")):
+        running()
+        s = ws2_32.socket(2, 1, 6)
+        assert sockets.lookup(s).info.chain[1:] == (1006, 1001)
+        assert ws2_32.closesocket(s) == 0
+
+
 # -- categories --------------------------------------------------------------------------------------------------------
 
 

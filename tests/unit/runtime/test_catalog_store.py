@@ -296,6 +296,23 @@ def test_without_rights_it_can_be_read_and_not_written(stored: StoredCatalog) ->
             refused(WSAError.WSANO_RECOVERY, function, *arguments)
 
 
+def test_a_catalog_that_cannot_be_looked_at_is_not_passed_by(stored: StoredCatalog) -> None:
+    stored.install(A, "/x.py", [entry()])
+    folder = Path(stored.path).parent
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        assert stored.exists()
+        refused(WSAError.WSANO_RECOVERY, stored.snapshot)
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+    assert len(stored.entries()) == 5
+
+
 def test_a_place_where_no_file_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "catalog.sqlite", tmp_path):

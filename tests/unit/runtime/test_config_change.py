@@ -239,6 +239,40 @@ def test_a_signal_handler_that_raises_ends_a_blocking_call(stored: StoredCatalog
     assert not watch._waiting
 
 
+def test_a_signal_handler_may_wait_and_close_at_any_bytecode(stored: StoredCatalog, handle: Any) -> None:
+    """The handler of an interrupt makes a handle, waits on it, and closes it, wherever it strikes."""
+    struck = 0
+
+    def strike(frame: Any, kind: str, _: Any) -> Any:
+        nonlocal struck
+        if "catalog/changes.py" not in frame.f_code.co_filename and "config_change.py" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        if kind == "opcode" and struck < 200:
+            struck += 1
+            sys.settrace(None)
+            try:
+                inner = ctypes.c_void_p()
+                assert change(byref(inner), None, None) == 0
+                pending = Pending(inner)
+                assert kernel32.CloseHandle(inner)
+                assert pending.told()
+                pending.close()
+            finally:
+                sys.settrace(strike)
+        return strike
+
+    sys.settrace(strike)
+    try:
+        outer = Pending(handle)
+    finally:
+        sys.settrace(None)
+    assert struck > 100
+    stored.install(A, "/x.py", [entry()])
+    assert outer.told()
+    outer.close()
+
+
 def test_codes(stored: StoredCatalog, handle: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def code(*arguments: Any) -> int:
         assert change(*arguments) == -1

@@ -42,7 +42,9 @@ class Watch:
     def __init__(self) -> None:
         self._waiting: dict[Waiting, None] = {}
         self._own_changes = 0
-        self._lock = threading.Lock()  # guards the beginning and the end of the thread; nothing of others runs under it
+        # Guards the beginning and the end of the thread; nothing of others runs under it. Reentrant: a signal handler
+        # may close a handle, or wait, while its thread is in here.
+        self._lock = threading.RLock()
         self._wake = self._inotify = -1
         self._running = False
 
@@ -59,13 +61,12 @@ class Watch:
         with self._lock:
             self._poke()
 
-    def wait(self, told: Callable[[int], None], since: State) -> Waiting:
-        """Begin to wait for a change after `since`.
+    def wait(self, waiting: Waiting) -> None:
+        """Begin to wait.
 
         Errors:
             WSAEOPNOTSUPP: changes cannot be watched here: the folder cannot be made, or inotify is exhausted.
         """
-        waiting = Waiting(since, told)
         with self._lock:
             self._waiting[waiting] = None
             try:
@@ -76,7 +77,6 @@ class Watch:
                 del self._waiting[waiting]
                 detail = f"the folder of {place.path()} cannot be watched: {error.strerror}"
                 raise WinsockError(WSAError.WSAEOPNOTSUPP, detail) from error
-        return waiting
 
     def cancel(self, waiting: Waiting, code: int = WSAError.WSA_OPERATION_ABORTED) -> None:
         """End a wait with a code; nothing if it has ended."""
@@ -94,19 +94,24 @@ class Watch:
         self.__init__()  # type: ignore[misc]
 
     def _poke(self) -> None:
-        if self._running:
+        if self._running and self._wake >= 0:  # else it is about to take its first look
             os.eventfd_write(self._wake, 1)
 
     def _begin(self) -> None:
         folder = os.path.dirname(place.path())
-        os.makedirs(folder, 0o700, exist_ok=True)
-        self._inotify = _inotify(folder)
+        self._running = True  # first: who interrupts this must not begin another one
+        self._wake = -1
         try:
-            self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        except OSError:
-            os.close(self._inotify)
+            os.makedirs(folder, 0o700, exist_ok=True)
+            self._inotify = _inotify(folder)
+            try:
+                self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            except OSError:
+                os.close(self._inotify)
+                raise
+        except BaseException:
+            self._running = False
             raise
-        self._running = True
         threading.Thread(target=self._look, name="ws2spi-catalog", daemon=True).start()
 
     def _look(self) -> None:
@@ -123,7 +128,7 @@ class Watch:
                 ended = [one for one in ended if self._waiting.pop(one, one) is None]
                 over = not self._waiting
                 if over:
-                    self._running = False
+                    self._running, self._wake = False, -1
                     os.close(inotify)
                     os.close(wake)
             for waiting in ended:

@@ -21,6 +21,15 @@ def path() -> str:
     return os.path.join(folder, "ws2spi", "catalog.sqlite")
 
 
-def exists() -> bool:
-    """Tell whether there is a catalog file; without one there are the built-in entries alone."""
-    return os.path.exists(path())
+def exists(file: str | None = None) -> bool:
+    """Tell whether there is a catalog file; without one there are the built-in entries alone.
+
+    One that cannot be looked at counts: opening it will say why, and nobody goes past it in silence.
+    """
+    try:
+        os.stat(file or path())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True

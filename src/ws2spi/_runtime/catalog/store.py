@@ -53,7 +53,7 @@ class StoredCatalog:
 
     def exists(self) -> bool:
         """Tell whether there is a file."""
-        return os.path.exists(self.path)
+        return place.exists(self.path)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
