@@ -5,7 +5,7 @@ ports and NULL node names are answered without asking anybody. A Python provider
 other through its NSP functions.
 """
 
-import dataclasses
+import copy
 import re
 import socket
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def find(query: Query) -> list[Service]:
     codes: set[int] = set()
     for entry in _entries(query):
         try:
-            found += _ask(entry, dataclasses.replace(query))
+            found += _ask(entry, copy.copy(query))  # each provider its own: it may do with it what it likes
         except WinsockError as error:
             if error.code in (WSAError.WSAEINTR, WSAError.WSAEINPROGRESS):  # the call's affair, not the name's
                 raise
