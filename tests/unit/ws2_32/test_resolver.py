@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support import winsock
-from support.names import Fixed, Hosts, byref
+from support.names import Fixed, Hosts, begun, byref, next_result
 from support.winsock import error
 from ws2spi import Query, Service, WinsockError, ws2_32
 from ws2spi._abi import addresses
@@ -240,6 +240,37 @@ def test_codes_of_the_systems_resolver(monkeypatch: pytest.MonkeyPatch, number: 
     assert found(b"some.test") == code
     assert ws2_32.gethostbyname(b"some.test") == 0
     assert error() == code
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("result", ["10.0.0.1", None, 5, Service(name=5), Service(endpoints=("10.0.0.1",))])  # type: ignore[arg-type]
+def test_results_that_are_none(install: Install, capfd: pytest.CaptureFixture[str], result: Any) -> None:
+    provider_id = install(Fixed(result), "Buggy").provider_id
+    assert found(b"x.test") == WSAError.WSANO_RECOVERY
+    assert "Buggy" in capfd.readouterr().err
+    handle = begun("x", provider_id=provider_id)
+    assert next_result(handle) == WSAError.WSANO_RECOVERY
+    ws2_32.WSALookupServiceEnd(handle)
+
+
+@pytest.mark.usefixtures("table")
+def test_an_answer_that_is_no_address_is_named(install: Install, capfd: pytest.CaptureFixture[str]) -> None:
+    install(Hosts({"x.test": ["10.0.0.300"]}), "Typo")
+    assert found(b"x.test") == WSAError.WSANO_RECOVERY
+    assert "10.0.0.300" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("name", [b"x" * 70 + b".invalid", b".", b"a..invalid", b"-", b"\xff\xfe", b"xn--\xc3\xa9"])
+def test_odd_names_give_a_code(monkeypatch: pytest.MonkeyPatch, name: bytes) -> None:
+    real = socket.getaddrinfo
+
+    def without_dns(host: Any, *arguments: Any) -> Any:
+        # The arguments as they reach the system's resolver, which then stays away from DNS.
+        return real(host, *arguments[:-1], arguments[-1] | socket.AI_NUMERICHOST)
+
+    monkeypatch.setattr(dns.socket, "getaddrinfo", without_dns)
+    assert found(name) == WSAError.WSAHOST_NOT_FOUND
 
 
 @pytest.mark.usefixtures("started")

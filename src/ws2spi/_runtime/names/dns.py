@@ -83,7 +83,8 @@ class DnsProvider(NameSpaceProvider):
 
     def _resolve(self, name: str, family: int, flags: int) -> tuple[str, list[str]]:
         options = socket.AI_CANONNAME | (socket.AI_ADDRCONFIG if flags & n.LUP_ADDRCONFIG else 0)
-        wire_name = ascii_name(name)
+        # As bytes: Python would encode a str as IDNA 2003 has it, and refuse what the resolver may know.
+        wire_name = ascii_name(name).encode()
         try:
             found = socket.getaddrinfo(wire_name, None, family, socket.SOCK_STREAM, 0, options)
         except OSError as error:

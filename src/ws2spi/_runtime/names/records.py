@@ -9,6 +9,7 @@ from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
 from ws2spi._abi import names as n
 from ws2spi._abi.addresses import Address
+from ws2spi._abi.errors import WinsockError
 from ws2spi._runtime.names.text import parse_address
 
 _KINDS = {c.IPPROTO_TCP: c.SOCK_STREAM, c.IPPROTO_UDP: c.SOCK_DGRAM}
@@ -156,8 +157,12 @@ class Query(Service):
         Parameters:
             name: what the host is called, if not as the query says.
             alias: it is another name of a result that was given already.
+        Errors: ValueError for what is no address.
         """
-        found = (endpoint(host, self.port, self.protocol) for host in hosts)
+        try:
+            found = [endpoint(host, self.port, self.protocol) for host in hosts]
+        except WinsockError as error:  # the provider's mistake, not the client's
+            raise ValueError(error.detail) from None
         families = self.families
         return Service(
             name=self.name if name is None else name,
@@ -166,6 +171,21 @@ class Query(Service):
             query_string=self.query_string,
             output_flags=n.RESULT_IS_ALIAS if alias else 0,
         )
+
+
+def checked(result: object) -> Service:
+    """Return what a provider gave as a result.
+
+    Errors: TypeError for what cannot be one.
+    """
+    if not isinstance(result, Service):
+        raise TypeError(f"{result!r} is no Service; query.answer(...) makes one")
+    texts = (result.name, result.comment, result.context, result.query_string)
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError(f"a text of {result!r} is no str")
+    if not all(isinstance(one, Endpoint) for one in result.endpoints):
+        raise TypeError(f"an endpoint of {result!r} is no Endpoint; query.answer(...) makes them")
+    return result
 
 
 def hosts_of(services: Iterable[Service]) -> list[str]:

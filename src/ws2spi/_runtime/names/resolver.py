@@ -21,7 +21,7 @@ from ws2spi._runtime.names.catalog import name_spaces
 from ws2spi._runtime.names.entries import NameSpaceEntry
 from ws2spi._runtime.names.lookups import Lookup
 from ws2spi._runtime.names.memory import Block
-from ws2spi._runtime.names.records import Query, Service, hosts_of
+from ws2spi._runtime.names.records import Query, Service, checked, hosts_of
 from ws2spi._runtime.names.served import guarded
 from ws2spi._runtime.names.text import ascii_name, ipv4_number, own_name, parse_address
 from ws2spi._runtime.names.worker import endable
@@ -99,7 +99,7 @@ def _ask(entry: NameSpaceEntry, query: Query) -> list[Service]:
             lookup.end()
 
     def ask() -> list[Service]:
-        results: list[Service] = guarded(entry.name, lambda: list(provider.lookup(query)))
+        results: list[Service] = guarded(entry.name, lambda: [checked(one) for one in provider.lookup(query)])
         return results
 
     return endable(ask) if provider.blocking else ask()

@@ -18,9 +18,10 @@ from ws2spi._engine import reports
 from ws2spi._executive import lasterror
 from ws2spi._executive.events import Event
 from ws2spi._runtime.names import notifications
+from ws2spi._runtime.names.memory import Block
 from ws2spi._runtime.names.provider import NameSpaceProvider, change_state
 from ws2spi._runtime.names.querysets import pack_class, pack_service, read_class, read_guid, read_query, read_service
-from ws2spi._runtime.names.records import Query, Service
+from ws2spi._runtime.names.records import Query, Service, checked
 from ws2spi._runtime.names.routines import NspRoutines, Startup
 from ws2spi._runtime.names.worker import Task, finish
 
@@ -100,7 +101,7 @@ class _Lookup:
     def _advance(self) -> Service:
         if self._results is None:
             self._results = iter(self._provider.lookup(self.query))
-        return next(self._results)
+        return checked(next(self._results))
 
     def end(self) -> None:
         """Whoever waits in `next` leaves; notifications that were asked for are aborted."""
@@ -198,7 +199,8 @@ class ServedNames:
         service = restricted(lookup.next(dwControlFlags), lookup.query.flags & dwControlFlags)
         service.namespace = service.namespace or self.provider.namespace
         service.provider_id = service.provider_id or self.provider_id
-        pack_service(service).store(lpqsResults, lpdwBufferLength)
+        block: Block = guarded(self.title, lambda: pack_service(service))
+        block.store(lpqsResults, lpdwBufferLength)
         lookup.taken()
 
     @_nsp
@@ -235,7 +237,8 @@ class ServedNames:
             raise WinsockError(WSAError.WSAEINVAL, "lpdwBufSize")
         asked = read_class(lpServiceClassInfo)
         info = guarded(self.title, lambda: self.provider.class_info(asked.class_id))
-        pack_class(info).store(lpServiceClassInfo, lpdwBufSize)
+        block: Block = guarded(self.title, lambda: pack_class(info))
+        block.store(lpServiceClassInfo, lpdwBufSize)
 
     @_nsp
     def NSPIoctl(
@@ -258,7 +261,7 @@ class ServedNames:
         if cbInBuffer and not address_of(lpvInBuffer):
             raise WinsockError(WSAError.WSAEFAULT, "lpvInBuffer")
         data = read_bytes(lpvInBuffer, cbInBuffer)
-        output: bytes = guarded(self.title, lambda: self.provider.ioctl(lookup.query, code, data))
+        output: bytes = guarded(self.title, lambda: bytes(self.provider.ioctl(lookup.query, code, data)))
         if len(output) > cbOutBuffer or (output and not address_of(lpvOutBuffer)):
             store_int(lpcbBytesReturned, len(output))
             raise WinsockError(WSAError.WSAEFAULT, f"{len(output)} bytes needed")
