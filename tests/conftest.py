@@ -5,6 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +20,19 @@ _SHARED_THREADS = "ws2spi-"  # threads the runtime keeps for the life of the pro
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test, and no program that one starts, sees the catalog of who runs the tests; there is no file at first."""
+def own_catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test, and no program that one starts, sees the catalog of who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WS2SPI_CATALOG", str(tmp_path_factory.mktemp("catalog") / "catalog.sqlite"))
-        yield
+        path = tmp_path_factory.mktemp("catalog") / "catalog.sqlite"
+        patch.setenv("WS2SPI_CATALOG", str(path))
+        yield path
+
+
+@pytest.fixture(autouse=True)
+def no_catalog_is_left(own_catalog: Path) -> Iterator[None]:
+    """Every test begins without a catalog file."""
+    yield
+    own_catalog.unlink(missing_ok=True)
 
 
 @pytest.fixture

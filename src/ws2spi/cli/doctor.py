@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _catalog() -> list[Any]:
-    """What is installed for every run, and whether that can be used; nothing where there is no catalog file."""
+    """What is installed for every run, and whether that can be used; nothing where nothing is."""
     from ws2spi._runtime.catalog import place
 
     if not place.exists():
@@ -30,7 +30,9 @@ def _catalog() -> list[Any]:
     from ws2spi.cli.catalog import installed
 
     names, wrong = installed()
-    detail = wrong[0] if wrong else ", ".join(names) or "none"
+    if not names and not wrong:
+        return []
+    detail = wrong[0] if wrong else ", ".join(names)
     advice = "ws2spi catalog verify tells all, reset starts over" if wrong else ""
     return [SimpleNamespace(name="installed layers", ok=not wrong, detail=detail, advice=advice)]
 

@@ -15,6 +15,8 @@ from ws2spi._abi.constants import XP1_IFS_HANDLES
 from ws2spi._abi.errors import WinsockError
 from ws2spi._runtime.catalog import BASE_ENTRIES, StoredCatalog
 from ws2spi._runtime.catalog.categories import this_process
+from ws2spi._runtime.names.entries import DNS_ENTRY, NameSpaceEntry
+from ws2spi._runtime.names.stored import StoredNameSpaces
 from ws2spi.cli.completion import _SHELLS
 from ws2spi.cli.main import build_parser, main
 from ws2spi.providers.installed import StackByFamily, over_installed
@@ -176,15 +178,18 @@ def test_export_and_import_are_a_round_trip(catalog: Run, stored: StoredCatalog,
     catalog("install", "log", "--family", "inet")
     stored.install_chains(uuid.UUID(int=9), "/x.py", "both", both=True, path32="/32.py", kinds=[TCP])
     stored.set_application("/usr/bin/env", "-k x", 8)
+    StoredNameSpaces().install(NameSpaceEntry(uuid.UUID(int=7), 99, "names", "/names.py", True, 1, b"\0blob"))
     file = tmp_path / "exported.json"
     assert catalog("export", str(file)) == (0, "", "")
     before, serial = stored.snapshot(), stored.serial()
     assert catalog("reset")[0] == 0
     assert tuple(stored.entries()) == BASE_ENTRIES
+    assert StoredNameSpaces().entries() == [DNS_ENTRY]
     assert catalog("import", str(file)) == (0, "", "")
     assert stored.snapshot() == before
     assert StoredCatalog(bits=32).provider_path(uuid.UUID(int=9)) == "/32.py"
     assert stored.get_application("/usr/bin/env", "-k x") == 8
+    assert StoredNameSpaces().entries()[1].blob == b"\0blob"
     assert stored.serial() > serial
     assert catalog("export")[1] == file.read_text()
 
@@ -223,6 +228,9 @@ def _change(document: Any, *path: Any, to: Any) -> str:
         (("catalogs", "64", "next_id"), 1002),
         (("catalogs", "64", "entries"), None),
         (("applications",), [{}]),
+        (("name_spaces", 0, "blob"), "xyz"),
+        (("name_spaces", 0, "path"), 5),
+        (("name_spaces",), [{}]),
     ],
 )
 def test_an_import_of_nonsense_changes_nothing(

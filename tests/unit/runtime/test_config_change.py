@@ -21,6 +21,8 @@ from ws2spi._executive.threads import current
 from ws2spi._runtime import config_change
 from ws2spi._runtime.catalog import StoredCatalog
 from ws2spi._runtime.catalog.changes import watch
+from ws2spi._runtime.names.entries import NameSpaceEntry
+from ws2spi._runtime.names.stored import StoredNameSpaces
 from ws2spi._runtime.process import runtime
 
 byref = ctypes.byref
@@ -114,6 +116,8 @@ def test_every_kind_of_change_tells_and_a_refused_one_does_not(stored: StoredCat
         lambda: stored.order([one.catalog_id for one in reversed(stored.entries())]),
         lambda: stored.set_categories(A, 1),
         lambda: stored.set_application("/x", "", 1),
+        lambda: StoredNameSpaces().install(NameSpaceEntry(A, 99, "names", "/names.py", True, 1, b"")),
+        lambda: StoredNameSpaces().enable(A, False),
         lambda: stored.deinstall(B),
         stored.reset,
     ]

@@ -148,5 +148,5 @@ def test_what_the_data_base_says(file: Path, monkeypatch: pytest.MonkeyPatch, nu
         failure.sqlite_errorcode = number
         raise failure
 
-    monkeypatch.setattr(stored, "_read", fail)
+    monkeypatch.setattr(stored, "read", fail)
     assert install() == code

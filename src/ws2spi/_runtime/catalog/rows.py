@@ -105,3 +105,8 @@ def read_serial(connection: sqlite3.Connection) -> int:
         return 0
     (serial,) = connection.execute("SELECT number FROM state WHERE name = 'serial'").fetchone() or (0,)
     return int(serial)
+
+
+def count_change(connection: sqlite3.Connection) -> None:
+    """Let the serial grow: who waits for a change is told of this one."""
+    store_number(connection, "serial", read_serial(connection) + 1)

@@ -125,7 +125,7 @@ class StoredCatalog:
                 rows.write(connection, changed, bits)
                 if bits == self.bits:
                     answer = result
-            rows.store_number(connection, "serial", rows.read_serial(connection) + 1)
+            rows.count_change(connection)
             return answer
 
     def install(
@@ -216,7 +216,7 @@ class StoredCatalog:
         with transaction(self.path, write=True, codes=_APPLICATIONS) as connection:
             before = rows.read_applications(connection)
             rows.write_applications(connection, operations.permit(before, key, categories))
-            rows.store_number(connection, "serial", rows.read_serial(connection) + 1)
+            rows.count_change(connection)
         return before.get(key, 0)
 
     def get_application(self, executable: str, arguments: str) -> int:
@@ -246,7 +246,8 @@ class StoredCatalog:
                 for bits in (NATIVE, OTHER):
                     rows.write(connection, operations.reset(rows.read(connection, bits)), bits)
                 rows.write_applications(connection, {})
-                rows.store_number(connection, "serial", rows.read_serial(connection) + 1)
+                connection.execute("DROP TABLE IF EXISTS name_spaces")  # see `_runtime.names.stored`
+                rows.count_change(connection)
             return ""
         except NotACatalogError:
             aside = self._set_aside()

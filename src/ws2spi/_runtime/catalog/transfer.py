@@ -1,4 +1,4 @@
-"""A catalog as JSON, whole: both catalogs, where providers are loaded from, categories.
+"""A catalog as JSON, whole: both catalogs, where providers are loaded from, categories, name-space providers.
 
 Ids stay what they are in both directions. An import replaces what is there in one transaction, and refuses a document
 that would leave something broken.
@@ -15,6 +15,8 @@ from ws2spi._runtime.catalog.entries import FIRST_PRIVATE_ID, CatalogEntry
 from ws2spi._runtime.catalog.operations import check_entry, check_text
 from ws2spi._runtime.catalog.snapshot import NATIVE, OTHER, Applications, Installed, Snapshot
 from ws2spi._runtime.catalog.store import StoredCatalog
+from ws2spi._runtime.names import stored as stored_names
+from ws2spi._runtime.names.entries import DNS_ENTRY, NameSpaceEntry
 
 FORMAT, VERSION = "ws2spi catalog", 1
 
@@ -23,10 +25,12 @@ def export(stored: StoredCatalog) -> dict[str, Any]:
     """Return the catalog as what `json.dumps` takes."""
     catalogs: dict[int, Snapshot] = {NATIVE: Snapshot(), OTHER: Snapshot()}
     applications: Applications = {}
+    spaces = [DNS_ENTRY]
     if stored.exists():
         with transaction(stored.path) as connection:
             catalogs = {bits: rows.read(connection, bits) for bits in catalogs}
             applications = rows.read_applications(connection)
+            spaces = stored_names.read(connection)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -34,6 +38,18 @@ def export(stored: StoredCatalog) -> dict[str, Any]:
         "applications": [
             {"path": path, "arguments": extra, "categories": categories}
             for (path, extra), categories in sorted(applications.items())
+        ],
+        "name_spaces": [
+            {
+                "provider": str(one.provider_id),
+                "namespace": one.namespace,
+                "name": one.name,
+                "path": one.path,
+                "active": one.active,
+                "version": one.version,
+                "blob": one.blob.hex(),
+            }
+            for one in spaces
         ],
     }
 
@@ -72,17 +88,18 @@ def import_(stored: StoredCatalog, document: Any) -> None:
         ValueError: it is no such document, or what it says is broken; one line says where. `WinsockError` as every
         change.
     """
-    catalogs, applications = _read(document)
+    catalogs, applications, spaces = _read(document)
     with transaction(stored.path, write=True) as connection:
         for bits, snapshot in catalogs.items():
             before = rows.read(connection, bits)
             next_id = max(before.next_id, snapshot.next_id)  # ids are given out once
             rows.write(connection, dataclasses.replace(snapshot, next_id=next_id), bits)
         rows.write_applications(connection, applications)
-        rows.store_number(connection, "serial", rows.read_serial(connection) + 1)
+        stored_names.write(connection, spaces)
+        rows.count_change(connection)
 
 
-def _read(document: Any) -> tuple[dict[int, Snapshot], Applications]:
+def _read(document: Any) -> tuple[dict[int, Snapshot], Applications, list[NameSpaceEntry]]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f'no catalog: "format" must be "{FORMAT}"')
     if document.get("version") != VERSION:
@@ -92,13 +109,30 @@ def _read(document: Any) -> tuple[dict[int, Snapshot], Applications]:
         applications = {
             (str(one["path"]), str(one["arguments"])): int(one["categories"]) for one in document["applications"]
         }
+        spaces = [_name_space(one) for one in document["name_spaces"]]
     except KeyError as error:
         raise ValueError(f"{error} is missing") from None
     except (TypeError, AttributeError) as error:
         raise ValueError(f"something is not of its kind: {error}") from None
     for bits, snapshot in catalogs.items():
         _check(snapshot, bits)
-    return catalogs, applications
+    if len({one.provider_id for one in spaces}) != len(spaces):
+        raise ValueError("a name-space provider is there twice")
+    return catalogs, applications, spaces
+
+
+def _name_space(given: Any) -> NameSpaceEntry:
+    for word in ("name", "path"):
+        check_text(given[word], f"a {word} of a name space")
+    return NameSpaceEntry(
+        uuid.UUID(given["provider"]),
+        int(given["namespace"]),
+        given["name"],
+        given["path"],
+        bool(given["active"]),
+        int(given["version"]),
+        bytes.fromhex(given["blob"]),
+    )
 
 
 def _snapshot(given: Any) -> Snapshot:

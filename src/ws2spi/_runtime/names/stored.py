@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime.catalog import place
+from ws2spi._runtime.catalog import place, rows
 from ws2spi._runtime.catalog.database import Codes, NotACatalogError, transaction
 from ws2spi._runtime.names.entries import DNS_ENTRY, NameSpaceEntry, moved_first, require_known
 
@@ -44,7 +44,7 @@ class StoredNameSpaces:
             return [DNS_ENTRY]
         try:
             with transaction(path, codes=_CODES) as connection:
-                return _read(connection)
+                return read(connection)
         except NotACatalogError as error:
             raise WinsockError(WSAError.WSANO_RECOVERY, error.detail) from error
 
@@ -88,8 +88,9 @@ class StoredNameSpaces:
     def _change(self, change: Callable[[list[NameSpaceEntry]], list[NameSpaceEntry]]) -> None:
         try:
             with transaction(place.path(), write=True, codes=_CODES) as connection:
-                after = change(_read(connection))
-                _write(connection, after)
+                after = change(read(connection))
+                write(connection, after)
+                rows.count_change(connection)
         except NotACatalogError as error:
             raise WinsockError(WSAError.WSANO_RECOVERY, error.detail) from error
 
@@ -98,7 +99,8 @@ def _has_table(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'name_spaces'").fetchone())
 
 
-def _read(connection: sqlite3.Connection) -> list[NameSpaceEntry]:
+def read(connection: sqlite3.Connection) -> list[NameSpaceEntry]:
+    """Return all entries as a transaction sees them."""
     if not _has_table(connection):
         return [DNS_ENTRY]
     rows = connection.execute(f"SELECT {_COLUMNS} FROM name_spaces ORDER BY position")
@@ -108,7 +110,8 @@ def _read(connection: sqlite3.Connection) -> list[NameSpaceEntry]:
     ]
 
 
-def _write(connection: sqlite3.Connection, entries: list[NameSpaceEntry]) -> None:
+def write(connection: sqlite3.Connection, entries: list[NameSpaceEntry]) -> None:
+    """Store the entries in place of those there."""
     if _has_table(connection):
         connection.execute("DELETE FROM name_spaces")
     else:
