@@ -1,6 +1,7 @@
 """Programs under `ws2spi run`: the command itself, a run that goes on, and a server that its clients can ask."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -86,7 +87,8 @@ class Server:
         self._listener.listen(backlog)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
-        self.accepted = 0
+        self._accepted = 0
+        self._counting = threading.Lock()
         self._serve = serve
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
@@ -94,12 +96,16 @@ class Server:
         self._acceptor.start()
 
     def _accept(self) -> None:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
         while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
+            poll.poll()
+            with self._counting:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError:
+                    return
+                self._accepted += 1
             self._open.add(connection)
             thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
             self._threads.append(thread)
@@ -113,6 +119,17 @@ class Server:
             pass
         finally:
             self._open.discard(connection)
+
+    @property
+    def accepted(self) -> int:
+        """How many have been accepted. Whose program has ended may still stand in the queue: it counts too."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        pause = threading.Event()
+        while poll.poll(0):
+            pause.wait(0.01)
+        with self._counting:
+            return self._accepted
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -66,7 +66,7 @@ class Desk:
         names: {cookie: names to tell instead of the kernel's}.
         failures: {cookie: errno that SO_ERROR or a repeated connect has to tell}.
         devices: {cookie: device that the program's socket was bound to before it had to reach the loopback}.
-        namespace: the number of our network namespace, 0 where the kernel does not tell.
+        namespace: the kernel's name for our network namespace, b"" where it has none.
         program_gone: nobody is under the filter any more.
     """
 

@@ -116,31 +116,27 @@ def device_of(sock: socket.socket) -> bytes:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, _DEVICE_SIZE).rstrip(b"\0")
 
 
-def namespace_of(sock: socket.socket) -> int:
-    """A number for the network namespace of a socket, 0 where the kernel does not tell."""
+def namespace_of(sock: socket.socket) -> bytes:
+    """The kernel's name for the network namespace of a socket, b"" where it has none."""
     try:
-        return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), "little")
+        return sock.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
     except OSError:
-        return 0
+        return b""
 
 
 _usual: dict[int, dict[Option, int]] = {}  # {family: {option: what a new socket has}}
 
 
 def _different(sock: socket.socket, options: tuple[Option, ...]) -> list[tuple[Option, int]]:
-    family = int(sock.family)
+    family: int = sock.family
     usual = _usual.get(family)
     if usual is None:
         with socket.socket(family, socket.SOCK_STREAM) as new:
-            usual = _usual[family] = dict(_values(new, _ALL))
-    return [(option, value) for option, value in _values(sock, options) if usual.get(option) != value]
-
-
-def _values(sock: socket.socket, options: tuple[Option, ...]) -> list[tuple[Option, int]]:
-    found = []
-    for option in options:
-        try:
-            found.append((option, sock.getsockopt(*option)))
-        except OSError:
-            pass
-    return found
+            usual = _usual[family] = {}
+            for option in _ALL:
+                try:
+                    usual[option] = new.getsockopt(*option)
+                except OSError:
+                    pass  # another family's, or unknown to this kernel
+    ask = sock.getsockopt
+    return [(option, value) for option in options if option in usual and (value := ask(*option)) != usual[option]]
