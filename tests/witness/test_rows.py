@@ -110,3 +110,15 @@ def test_writing_after_a_reset_is_a_win32_code() -> None:
     assert kernel32.WriteFile(b, b"x", 1, ctypes.byref(count), None) == 0
     assert kernel32.GetLastError() == 64
     winsock.close(b)
+
+
+def test_sockets_handle_is_no_kernel_object() -> None:
+    """G7, K9: it can be neither waited for nor duplicated; the codes are those of a bad handle."""
+    winsock.start()
+    s, copy, process = winsock.made(), ctypes.c_void_p(), kernel32.GetCurrentProcess()
+    assert kernel32.WaitForSingleObject(s, 0) == 0xFFFFFFFF
+    assert kernel32.GetLastError() == 6
+    assert kernel32.DuplicateHandle(process, s, process, ctypes.byref(copy), 0, False, 2) == 0
+    assert kernel32.GetLastError() == 6
+    assert not copy.value
+    winsock.close(s)

@@ -103,15 +103,17 @@ static void targets(void)
     id2 = GetCurrentThreadId(); num(first != second);
     num(id1 == id2); see(B(CloseHandle(first))); see(B(CloseHandle(first))); CloseHandle(second);
 }
-static DWORD WINAPI t_wait(void *e) { return WaitForSingleObjectEx(e, ROOM, TRUE); }
+static DWORD WINAPI t_wait(void *e) { SetEvent(go_on); return WaitForSingleObjectEx(e, ROOM, TRUE); }
 static void blocked(void)
 {
     HANDLE t; int objects = 0;
     row("A12", "event set, then APC queued, 20 times");
-    for (int i = 0; i < 20; i++) { ResetEvent(E1); t = go(t_wait, E1); Sleep(5); SetEvent(E1);
+    for (int i = 0; i < 20; i++) { ResetEvent(E1); t = go(t_wait, E1); WaitForSingleObject(go_on, ROOM); Sleep(5);
+    SetEvent(E1);
     QueueUserAPC(apc, t, '1'); objects += ended(t) == 0; }
     num(objects); see(ran()); ResetEvent(E1);
-    row("B9", "wakes a blocked waiter"); t = go(t_wait, E1); Sleep(20); QueueUserAPC(apc, t, '1'); see(nm(ended(t)));
+    row("B9", "wakes a blocked waiter"); t = go(t_wait, E1); WaitForSingleObject(go_on, ROOM); Sleep(20);
+    QueueUserAPC(apc, t, '1'); see(nm(ended(t)));
     see(ran());
 }
 static int chained;

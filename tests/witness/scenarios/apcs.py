@@ -249,6 +249,7 @@ def targets():
 
 
 def t_wait(event):
+    k.SetEvent(go_on)
     return k.WaitForSingleObjectEx(event, ROOM, True)
 
 
@@ -258,6 +259,7 @@ def blocked():
     for _ in range(20):
         k.ResetEvent(E1)
         t = go(t_wait, E1)
+        k.WaitForSingleObject(go_on, ROOM)
         k.Sleep(5)
         k.SetEvent(E1)
         q("1", t)
@@ -266,6 +268,7 @@ def blocked():
     k.ResetEvent(E1)
     row("B9", "wakes a blocked waiter")
     t = go(t_wait, E1)
+    k.WaitForSingleObject(go_on, ROOM)
     k.Sleep(20)
     q("1", t)
     see(nm(ended(t))), see(ran())

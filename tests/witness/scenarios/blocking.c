@@ -2,26 +2,32 @@
 #include "common.h"
 
 static HANDLE me, gate; static char big[4 << 20], small[64];
+static void prod(void)     /* queue an APC for the blocked thread, and see for a while whether it runs */
+{
+    QueueUserAPC(apc, me, '1');
+    for (int i = 0; i < 300 && !*apclog; i++) Sleep(1);
+    note('|');
+}
 static DWORD WINAPI poke(void *text)       /* an APC for the blocked thread, then what ends its call */
 {
-    Sleep(40); QueueUserAPC(apc, me, '1'); Sleep(40); note('|'); if (text) feed(text); return 0;
+    Sleep(40); prod(); if (text) feed(text); return 0;
 }
 static DWORD WINAPI poke_accept(void *address)
 {
-    Sleep(40); QueueUserAPC(apc, me, '1'); Sleep(40); note('|'); SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
+    Sleep(40); prod(); SOCKET s = socket(AF_INET, SOCK_STREAM, 0);
     connect(s, address, sizeof(struct sockaddr_in)); return 0;
 }
 static DWORD WINAPI poke_send(void *x)
 {
-    Sleep(40); QueueUserAPC(apc, me, '1'); Sleep(40); note('|'); static char sink[1 << 20]; int n, all = 0; (void)x;
+    Sleep(40); prod(); static char sink[1 << 20]; int n, all = 0; (void)x;
     while (all < (int)sizeof big && (n = recv(a, sink, sizeof sink, 0)) > 0) all += n;
     return 0;
 }
 static void CALLBACK apc_feed(ULONG_PTR x) { note('s'); feed("from apc"); (void)x; }
-static DWORD WINAPI closer(void *s) { Sleep(60); closesocket((SOCKET)s); return 0; }
+static DWORD WINAPI closer(void *s) { Sleep(150); closesocket((SOCKET)s); return 0; }
 int main(void)
 {
-    HANDLE t; DWORD n, flags = 0, limit = 100; WSABUF w = {16, small}; struct sockaddr_in x; SOCKET l;
+    HANDLE t; DWORD n, flags = 0, limit = 300; WSABUF w = {16, small}; struct sockaddr_in x; SOCKET l;
     start(); a = b = INVALID_SOCKET; me = myself(); gate = ev(FALSE, FALSE);
     row("L1", "recv"); fresh(); t = go(poke, "x"); see(E(recv(b, small, 16, 0))); see(ran()); ended(t);
     row("L1", "WSARecv"); fresh(); t = go(poke, "x"); see(E(WSARecv(b, &w, 1, &n, &flags, NULL, NULL))); see(ran());
@@ -48,7 +54,7 @@ int main(void)
     row("L5", "SO_RCVTIMEO with an APC"); fresh(); setsockopt(b, SOL_SOCKET, SO_RCVTIMEO, (char *)&limit, sizeof limit);
     t = go(poke, NULL); see(E(recv(b, small, 16, 0)));
     see(ran()); ended(t); drain();
-    row("L5", "SO_RCVTIMEO and an overlapped receive"); orecv(b, &p, NULL, 16, 0, NULL); Sleep(150);
+    row("L5", "SO_RCVTIMEO and an overlapped receive"); orecv(b, &p, NULL, 16, 0, NULL); Sleep(400);
     see(nm((DWORD)p.o.Internal));
     row("L6", "closed by another thread: recv"); fresh(); t = go(closer, (void *)b); see(E(recv(b, small, 16, 0)));
     ended(t);

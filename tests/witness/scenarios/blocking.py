@@ -11,7 +11,10 @@ def poking(then):
     def poke(_):
         k.Sleep(40)
         q("1", me)
-        k.Sleep(40)
+        for _ in range(300):
+            if apclog:
+                break
+            k.Sleep(1)
         note("|")
         then()
         return 0
@@ -41,7 +44,7 @@ def apc_feed(_):
 
 def closer(s):
     def run(_):
-        k.Sleep(60)
+        k.Sleep(150)
         w.closesocket(s)
         return 0
 
@@ -128,14 +131,14 @@ k.QueueUserAPC(apc_feed, k.GetCurrentThread(), 0)
 recv(), see(ran())
 row("L5", "SO_RCVTIMEO with an APC")
 fresh()
-w.setsockopt(ends.b, SOL_SOCKET, 0x1006, byref(wintypes.DWORD(100)), 4)
+w.setsockopt(ends.b, SOL_SOCKET, 0x1006, byref(wintypes.DWORD(300)), 4)
 t = poking(lambda: None)
 recv(), see(ran())
 ended(t)
 drain()
 row("L5", "SO_RCVTIMEO and an overlapped receive")
 orecv(ends.b, p, None, 16)
-k.Sleep(150)
+k.Sleep(400)
 see(nm(p.o.Internal))
 row("L6", "closed by another thread: recv")
 fresh()

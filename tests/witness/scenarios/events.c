@@ -12,7 +12,7 @@ static void launch(int n)               /* n threads in a wait for `target`, the
 {
     woken = 0; memset(order, 0, sizeof order);
     for (launched = 0; launched < n; launched++) {
-        inside = 0; waiters[launched] = go(waiter, (void *)(ULONG_PTR)launched); while (!inside) Sleep(1); Sleep(15);
+        inside = 0; waiters[launched] = go(waiter, (void *)(ULONG_PTR)launched); while (!inside) Sleep(1); Sleep(30);
     }
 }
 static void woke(int n) { for (int i = 0; i < ROOM && woken < n; i++) Sleep(1); }
@@ -22,10 +22,10 @@ static void reap(void)
     CloseHandle(waiters[i]); } ResetEvent(target);
 }
 static DWORD WINAPI wait_all(void *x) { (void)x; InterlockedIncrement(&inside);
-    return WaitForMultipleObjects(2, two, TRUE, 1000); }
-static DWORD WINAPI wait_one(void *x) { (void)x; InterlockedIncrement(&inside); return WaitForSingleObject(two[0], 300);
+    return WaitForMultipleObjects(2, two, TRUE, 2000); }
+static DWORD WINAPI wait_one(void *x) { (void)x; InterlockedIncrement(&inside); return WaitForSingleObject(two[0], 1000);
     }
-static HANDLE begin(LPTHREAD_START_ROUTINE f) { inside = 0; HANDLE t = go(f, NULL); while (!inside) Sleep(1); Sleep(20);
+static HANDLE begin(LPTHREAD_START_ROUTINE f) { inside = 0; HANDLE t = go(f, NULL); while (!inside) Sleep(1); Sleep(40);
     return t; }
 
 static void several_waiters(void)

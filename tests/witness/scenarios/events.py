@@ -26,7 +26,7 @@ def launch(count):
         inside.clear()
         waiters.append(go(waiter, number))
         entered()
-        k.Sleep(15)
+        k.Sleep(30)
 
 
 def woke(count):
@@ -46,19 +46,19 @@ def reap():
 
 def wait_all(_):
     inside.append(1)
-    return k.WaitForMultipleObjects(2, now["two"], True, 1000)
+    return k.WaitForMultipleObjects(2, now["two"], True, 2000)
 
 
 def wait_one(_):
     inside.append(1)
-    return k.WaitForSingleObject(now["two"][0], 300)
+    return k.WaitForSingleObject(now["two"][0], 1000)
 
 
 def begin(function):
     inside.clear()
     thread = go(function)
     entered()
-    k.Sleep(20)
+    k.Sleep(40)
     return thread
 
 

@@ -55,12 +55,12 @@ static void several(void)
 static DWORD WINAPI in_get(void *x)
 {
     DWORD n; ULONG_PTR key; OVERLAPPED *o = (void *)1; (void)x; InterlockedIncrement(&inside); SetLastError(MARK);
-    return GetQueuedCompletionStatus(P, &n, &key, &o, 300) ? 1 : o ? MARK : GetLastError();
+    return GetQueuedCompletionStatus(P, &n, &key, &o, 1000) ? 1 : o ? MARK : GetLastError();
 }
 static void closing(void)
 {
     HANDLE t; inside = 0;
-    row("E4", "closed while a thread waits"); P = new_port(); t = go(in_get, NULL); while (!inside) Sleep(1); Sleep(20);
+    row("E4", "closed while a thread waits"); P = new_port(); t = go(in_get, NULL); while (!inside) Sleep(1); Sleep(60);
     CloseHandle(P); see(nm(ended(t)));
 }
 static const char *as(HANDLE h, HANDLE port) { return B(CreateIoCompletionPort(h, port, 7, 0)); }

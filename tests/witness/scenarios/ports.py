@@ -102,13 +102,13 @@ def entered():
     while not inside:
         k.Sleep(1)
     inside.clear()
-    k.Sleep(20)
+    k.Sleep(60)
 
 
 def in_get(_):
     n, key, o = wintypes.DWORD(), c_size_t(), c_void_p(1)
     inside.append(1)
-    if k.GetQueuedCompletionStatus(P, byref(n), byref(key), byref(o), 300):
+    if k.GetQueuedCompletionStatus(P, byref(n), byref(key), byref(o), 1000):
         return 1
     return MARK if o.value else error()
 

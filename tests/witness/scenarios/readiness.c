@@ -15,7 +15,7 @@ static const char *record(SOCKET s, HANDLE e)      /* what WSAEnumNetworkEvents 
             nm(n.iErrorCode[bits[i].bit]));
     return text;
 }
-static int told(HANDLE e) { return WaitForSingleObject(e, 300) == 0; }
+static int told(HANDLE e) { return WaitForSingleObject(e, 2000) == 0; }
 static int quiet(HANDLE e) { return WaitForSingleObject(e, 30) != 0; }
 static const char *mask(SOCKET s, HANDLE e, long events) { return E(WSAEventSelect(s, e, events)); }
 static void reads(void)
@@ -65,7 +65,7 @@ static void connects(void)
     closesocket(s); closesocket(c);
     row("M16", "connect"); c = socket(AF_INET, SOCK_STREAM, 0); mask(c, Y, FD_CONNECT | FD_WRITE);
     see(E(connect(c, (SA *)&x, sizeof x)));
-    num(told(Y)); Sleep(10); see(record(c, Y)); closesocket(c); closesocket(l);
+    num(told(Y)); Sleep(50); see(record(c, Y)); closesocket(c); closesocket(l);
     row("M16", "refused"); c = socket(AF_INET, SOCK_STREAM, 0); mask(c, Y, FD_CONNECT);
     see(E(connect(c, (SA *)&x, sizeof x)));
     num(WaitForSingleObject(Y, ROOM) == 0); see(record(c, Y)); closesocket(c);

@@ -20,7 +20,7 @@ def record(s, event):
 
 
 def told(event):
-    return k.WaitForSingleObject(event, 300) == 0
+    return k.WaitForSingleObject(event, 2000) == 0
 
 
 def quiet(event):
@@ -139,7 +139,7 @@ def connects():
     c = w.socket(AF_INET, SOCK_STREAM, 0)
     mask(c, Y, FD_CONNECT | FD_WRITE)
     see(E(w.connect, c, x, 16)), num(told(Y))
-    k.Sleep(10)
+    k.Sleep(50)
     see(record(c, Y))
     w.closesocket(c), w.closesocket(listening)
     row("M16", "refused")
