@@ -32,15 +32,16 @@ def resolve(path: str) -> Any:
     Errors:
         WSAEPROVIDERFAILEDINIT: it leads nowhere, or what lies there fails; as `NoEntryPointError`, it is no provider.
     """
-    place = parts(path)
     registry = importlib.import_module(_REGISTRY)
-    shown = f"{place.file or place.module}{f':{place.name}' if place.name else ''}"
+    shown = path
     try:
+        place = parts(path)
+        shown = f"{place.file or place.module}{f':{place.name}' if place.name else ''}"
         module = registry.load_file(place.file) if place.file else importlib.import_module(place.module)
         found = _named(module, place.name, shown, importlib.import_module(_LAYER).Layer)
         if place.options or isinstance(found, type):
             found = registry.make(found, place.options, shown)
-        elif callable(found) and found.__name__ != "WSPStartup":
+        elif callable(found) and getattr(found, "__name__", "") != "WSPStartup":
             found = found()
     except WinsockError:
         raise

@@ -73,7 +73,8 @@ def WSAEnumProtocolsW(lpiProtocols: Any, lpProtocolBuffer: Any, lpdwBufferLength
     Source: winsock2.h, nf-winsock2-wsaenumprotocolsw.
     Differs: layers' own entries (ChainLen 0) are left out, as most of the page says, one sentence contradicting it.
         Chains with a layer whose categories the application does not permit are left out too. The process sees what was
-        installed before its WSAStartup, and what is there at each WSAProviderConfigChange.
+        installed before its WSAStartup, and what is there at each WSAProviderConfigChange. The page's WSAENETDOWN,
+        WSAEINPROGRESS and WSAEINVAL do not occur.
     """
     return _enum_protocols(lpiProtocols, lpProtocolBuffer, lpdwBufferLength, WSAPROTOCOL_INFOW)
 

@@ -136,7 +136,7 @@ def WSCSetApplicationCategory(
         code in `*lpErrno`.
     Errors:
         WSAEFAULT: `Path` or lpErrno is NULL (the latter: in the last error).
-        WSAEINVAL: an empty path, or no such category.
+        WSAEINVAL: an empty path, one that no file can have, a negative length, or no such category.
         WSANO_RECOVERY: no rights, or the catalog cannot be read.
     Source: ws2spi.h, nf-ws2spi-wscsetapplicationcategory.
     Differs: `Extra` is the arguments of the command line with one space between them, without the program's name; NULL
@@ -162,7 +162,7 @@ def WSCGetApplicationCategory(
     Returns: 0, or SOCKET_ERROR with the code in `*lpErrno`.
     Errors:
         WSAEFAULT: a NULL pointer (of lpErrno itself: in the last error).
-        WSAEINVAL: an empty path.
+        WSAEINVAL: an empty path, one that no file can have, or a negative length.
         WSASERVICE_NOT_FOUND: the application is not categorised.
         WSANO_RECOVERY: the catalog cannot be read.
     Source: ws2spi.h, nf-ws2spi-wscgetapplicationcategory.
@@ -180,6 +180,8 @@ def WSCGetApplicationCategory(
 
 def _counted(argument: Any, length: int) -> str | None:
     """Return `length` characters of a wide string, or what there is before its NUL; None for NULL."""
+    if length < 0:
+        raise WinsockError(WSAError.WSAEINVAL, f"length {length}")
     if argument is None or isinstance(argument, str | ctypes.c_wchar_p):
         text = read_wide(argument)
         return None if text is None else text[:length]

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as some
 
 from support.catalogs import KINDS, LAYERS, TCP, UNTOUCHED, code_of, done, entry, guid, infos, listed, without_rights
 from ws2spi import ws2_32
@@ -561,6 +563,52 @@ def test_codes_of_categorising_an_application(file: Path, monkeypatch: pytest.Mo
         assert categorise("/x", None, 1) == (-1, E.WSANO_RECOVERY)
     file.write_bytes(b"rubbish" * 1000)
     assert category("/x")[:2] == (-1, E.WSANO_RECOVERY)
+
+
+_text = some.text(some.characters(), max_size=300) | some.sampled_from(
+    ["%A%/x.py", "${\ud800}", "~", "a.b:C:d=e", "/x.py:A"]
+)
+_number = some.integers(-(2**31), 2**32 - 1) | some.integers(-1, 8)
+
+
+@hypothesis.settings(
+    max_examples=150, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(_text, _text, _number, _number, _number, some.booleans())
+def test_no_argument_makes_an_exception(path: str, name: str, number: int, other: int, size: int, wide: bool) -> None:
+    """Whatever texts and numbers come: 0 or a code, and a catalog with nothing wrong but what it names."""
+    where: Any = create_unicode_buffer(path) if wide else path
+    characters = len(path) if wide else number
+    given = infos(entry())
+    given[0].ProtocolChain.ChainLen = number if -(2**31) <= number < 2**31 else 0
+    given[0].iProtocol = other & 0x7FFFFFFF
+    one, info, length = byref(guid(A)), ctypes.c_uint32(other & 0xFFFFFFFF), SIZE_T(max(size, 0))
+    calls: list[tuple[Any, ...]] = [
+        (ws2_32.WSCInstallProvider, one, where, given, 1),
+        (ws2_32.WSCInstallProviderAndChains, byref(guid(B)), where, name, number & 0xFFFFFFFF, None, 0, None),
+        (ws2_32.WSCInstallProviderAndChains, byref(guid(B)), where, name, 0x20000, given, 1, None),
+        (ws2_32.WSCUpdateProvider, one, where, given, 1),
+        (ws2_32.WSCSetProviderInfo, byref(guid(B)), 0, byref(info), 4, 0),
+        (ws2_32.WSCSetProviderInfo, one, number, byref(info), size, other),
+        (ws2_32.WSCGetProviderInfo, one, number, byref(info), byref(length), other),
+        (
+            ws2_32.WSCSetApplicationCategory,
+            where,
+            characters,
+            name,
+            size,
+            other & 0xFFFFFFFF,
+            None,
+        ),
+        (ws2_32.WSCGetApplicationCategory, where, characters, name, size, byref(info)),
+        (ws2_32.WSCDeinstallProvider, one),
+    ]
+    for function, *arguments in calls:
+        result, code = code_of(function, *arguments)
+        assert (result == 0) == (code == UNTOUCHED), (function, result, code)
+    assert isinstance(order(number & 0xFFFFFFFF, other & 0xFFFFFFFF), int)
+    assert {problem.kind for problem in StoredCatalog().problems()} <= {"module"}
+    code_of(ws2_32.WSCDeinstallProvider, byref(guid(B)))
 
 
 def test_a_catalog_that_cannot_be_read_keeps_winsock_from_starting(

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 
 from ws2spi._abi.constants import LSP_SYSTEM
+from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._runtime.catalog.paths import expand
 
 
@@ -22,8 +23,17 @@ def admits(application: int | None, layer: int | None) -> bool:
 
 
 def identity(executable: str, arguments: str) -> tuple[str, str]:
-    """Return what an application is known by: the real path of its executable, and its arguments ("" for any)."""
-    return (os.path.realpath(expand(executable)) if executable else ""), arguments
+    """Return what an application is known by: the real path of its executable, and its arguments ("" for any).
+
+    Errors:
+        WSAEINVAL: no path, or one that no file can have.
+    """
+    try:
+        if executable:
+            return os.path.realpath(expand(executable)), arguments
+    except (ValueError, OSError):  # half a UTF-16 pair, a NUL, a name without end
+        pass
+    raise WinsockError(WSAError.WSAEINVAL, f"no application has the path {executable!r}")
 
 
 def permitted(applications: Mapping[tuple[str, str], int], executable: str, arguments: str) -> int | None:
@@ -31,6 +41,8 @@ def permitted(applications: Mapping[tuple[str, str], int], executable: str, argu
 
     What was said of the executable with these very arguments comes before what was said of the executable alone.
     """
+    if not executable:  # no /proc told
+        return None
     path = identity(executable, "")[0]
     exact = applications.get((path, arguments))
     return applications.get((path, "")) if exact is None else exact

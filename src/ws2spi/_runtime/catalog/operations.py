@@ -285,10 +285,10 @@ def permit(applications: Applications, key: tuple[str, str], categories: int) ->
     """Return the applications with `categories` added to what `key` permits.
 
     Errors:
-        WSAEINVAL: no path, or there is no such category.
+        WSAEINVAL: there is no such category.
     """
-    if not key[0] or categories & ~c.LSP_CATEGORIES:
-        raise _invalid("no path" if not key[0] else f"categories 0x{categories:x}")
+    if categories & ~c.LSP_CATEGORIES:
+        raise _invalid(f"categories 0x{categories:x}")
     for text in key:
         check_text(text, "the application")
     return {**applications, key: applications.get(key, 0) | categories}

@@ -221,12 +221,11 @@ class StoredCatalog:
 
     def get_application(self, executable: str, arguments: str) -> int:
         """Return the categories of an application; WSASERVICE_NOT_FOUND when it was not categorised."""
-        if not executable:
-            raise WinsockError(WSAError.WSAEINVAL, "no path")
+        key = cat.identity(executable, arguments)
         categories = None
         if self.exists():
             with transaction(self.path, codes=_APPLICATIONS) as connection:
-                categories = rows.read_applications(connection).get(cat.identity(executable, arguments))
+                categories = rows.read_applications(connection).get(key)
         if categories is None:
             raise WinsockError(WSAError.WSASERVICE_NOT_FOUND, f"{executable} {arguments}".rstrip())
         return categories
