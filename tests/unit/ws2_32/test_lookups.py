@@ -20,6 +20,7 @@ from support.names import (
     Hosts,
     Stuck,
     begun,
+    guid,
     inside,
     next_result,
     query_set,
@@ -225,6 +226,34 @@ def test_the_old_code_for_no_more(install: Install) -> None:
     assert isinstance(next_result(handle), Service)
     assert next_result(handle) == WSAError.WSA_E_NO_MORE
     ws2_32.WSALookupServiceEnd(handle)
+    handle = begun("x", provider_id=alone(install, Fixed(WinsockError(WSAError.WSAENOMORE))))
+    assert next_result(handle) == WSAError.WSA_E_NO_MORE, "also as the first answer"
+    ws2_32.WSALookupServiceEnd(handle)
+
+
+def test_a_provider_restricts_by_itself(install: Install) -> None:
+    """Whoever calls NSPLookupServiceNext straight gets no more than NSPLookupServiceBegin asked for."""
+    provider_id = alone(install, Fixed(FULL))
+    results(begun("x", provider_id=provider_id))
+    routines = name_spaces._started[provider_id].routines
+    handle, buffer, size = ctypes.c_uint64(), ctypes.create_string_buffer(4096), ctypes.c_uint32(4096)
+    own = byref(guid(provider_id))
+    assert routines.NSPLookupServiceBegin(own, byref(query_set("x")), None, n.LUP_RETURN_NAME, byref(handle)) == 0
+    assert routines.NSPLookupServiceNext(handle.value, EVERYTHING, byref(size), buffer) == 0
+    found = n.WSAQUERYSETW.from_buffer(buffer)
+    assert (found.lpszServiceInstanceName, found.lpszComment, found.dwNumberOfCsAddrs) == ("gerät", None, 0)
+    assert routines.NSPLookupServiceEnd(handle.value) == 0
+    for call, arguments, code in (
+        (routines.NSPLookupServiceEnd, (handle.value,), WSAError.WSA_INVALID_HANDLE),
+        (routines.NSPLookupServiceNext, (4, 0, byref(size), buffer), WSAError.WSA_INVALID_HANDLE),
+        (routines.NSPCleanup, (byref(guid(OWN_CLASS)),), WSAError.WSAEINVAL),
+        (routines.NSPLookupServiceBegin, (own, None, None, 0, byref(handle)), WSAError.WSAEINVAL),
+        (routines.NSPLookupServiceBegin, (own, byref(query_set("x")), None, 0, None), WSAError.WSAEINVAL),
+        (routines.NSPGetServiceClassInfo, (own, None, buffer), WSAError.WSAEINVAL),
+        (routines.NSPRemoveServiceClass, (own, None), WSAError.WSAEINVAL),
+    ):
+        assert call(*arguments) == -1
+        assert error() == code
 
 
 # Begin
@@ -323,6 +352,37 @@ def test_end_from_another_thread_cancels_next(install: Install, stuck: Stuck, wi
         assert not one.is_alive()
     assert answers == [WSAError.WSA_E_CANCELLED]
     assert also[0] in (WSAError.WSA_E_CANCELLED, WSAError.WSA_INVALID_HANDLE), "the second, if it came before End"
+
+
+def test_whatever_a_provider_says_after_the_end(install: Install) -> None:
+    """A hand-written one leaves its Next with the old code once its NSPLookupServiceEnd was called."""
+    entered, ended = threading.Event(), threading.Event()
+
+    def begin(provider_id: Any, query: Any, info: Any, flags: int, handle: Any) -> int:
+        handle[0] = 1
+        return 0
+
+    def follow(handle: int, flags: int, length: Any, target: Any) -> int:
+        entered.set()
+        ended.wait(10)
+        ws2_32.WSASetLastError(WSAError.WSAECANCELLED)
+        return -1
+
+    def NSPStartup(lpProviderId: Any, lpnspRoutines: Any) -> int:
+        for name in n.NSP_NAMES:
+            setattr(lpnspRoutines.contents, name, lambda *arguments: 0)
+        lpnspRoutines.contents.NSPLookupServiceBegin = begin
+        lpnspRoutines.contents.NSPLookupServiceNext = follow
+        lpnspRoutines.contents.NSPLookupServiceEnd = lambda handle: ended.set() or 0
+        lpnspRoutines.contents.NSPGetServiceClassInfo = lambda *arguments: -1
+        return 0
+
+    handle = begun("x", provider_id=install(NSPStartup).provider_id)
+    thread, answers = in_thread(lambda: next_result(handle))
+    assert entered.wait(10)
+    assert ws2_32.WSALookupServiceEnd(handle) == 0
+    thread.join(10)
+    assert answers == [WSAError.WSA_E_CANCELLED]
 
 
 def test_the_last_cleanup_ends_lookups(install: Install, stuck: Stuck) -> None:

@@ -184,6 +184,13 @@ def test_answers_of_several_providers_are_put_together(install: Install, table: 
     assert hosts(b"both.test", family=AF_INET) == ["10.0.0.7", "10.0.0.1", "10.0.0.2"], "the newest first, none twice"
 
 
+def test_addresses_of_families_nobody_asked_for_are_left_out(install: Install, table: Hosts) -> None:
+    everything = Query(name="x.test", class_id=n.SVCID_TCP(0)).answer("fd00::9", "10.0.0.9")
+    install(Fixed(everything))
+    assert hosts(b"x.test", family=AF_INET) == ["10.0.0.9"]
+    assert hosts(b"x.test", family=AF_INET6) == ["fd00::9"]
+
+
 def test_a_provider_of_another_name_space_is_not_asked(install: Install, table: Hosts) -> None:
     other = Hosts({"four.test": ["10.9.9.9"]})
     install(other, namespace=n.NS_NIS)

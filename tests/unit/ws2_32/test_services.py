@@ -68,8 +68,9 @@ def test_registering_without_multiple_replaces(registry: uuid.UUID) -> None:
 
 def test_registering_with_multiple_adds(registry: uuid.UUID) -> None:
     assert set_service(registry, 0, A, multiple=True) == 0
-    assert set_service(registry, 0, A, B, multiple=True) == 0
-    assert known(registry) == [A, B]
+    assert set_service(registry, 0, B, multiple=True) == 0
+    assert set_service(registry, 0, A, C, multiple=True) == 0
+    assert known(registry) == [A, B, C]
 
 
 def test_deregistering(registry: uuid.UUID) -> None:
