@@ -122,3 +122,16 @@ def test_sockets_handle_is_no_kernel_object() -> None:
     assert kernel32.GetLastError() == 6
     assert not copy.value
     winsock.close(s)
+
+
+@pytest.mark.parametrize("length", [None, 0, ctypes.c_void_p(), ctypes.POINTER(ctypes.c_int)()])
+def test_accept_takes_every_spelling_of_no_length(length: object) -> None:
+    """P10."""
+    winsock.start()
+    listener, port = winsock.listening()
+    client, room = winsock.made(), ctypes.create_string_buffer(b"\xaa" * 16, 16)
+    assert ws2_32.connect(client, winsock.sockaddr(port), 16) == 0
+    server = ws2_32.accept(listener, room, length)
+    assert server > 0
+    assert room.raw == b"\xaa" * 16
+    winsock.close(listener, client, server)

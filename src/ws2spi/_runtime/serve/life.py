@@ -4,7 +4,7 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import deref
+from ws2spi._abi.memory import address_of, deref
 from ws2spi._abi.types import WSABUF, WSAPROTOCOL_INFOW
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.arguments import address_out, read_address
@@ -53,7 +53,7 @@ class Life(Family):
         if lpfnCondition:
             raise WinsockError(WSAError.WSAEOPNOTSUPP, "condition functions")
         # An address without a length is no error here: nothing is stored (witness P10).
-        out = address_out(entry, addr, addrlen) if addrlen else None
+        out = address_out(entry, addr, addrlen) if address_of(addrlen) else None
         handle, peer = self.provider.accept(entry)
         self._opened(handle, entry.overlapped)
         if out is not None:
