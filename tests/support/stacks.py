@@ -27,6 +27,13 @@ class Bytes(Layer):
         data: bytes = await conn.below.recv(size)
         return data
 
+    async def send_urgent(self, conn: Any, data: bytes) -> None:
+        await conn.below.send_urgent(data)
+
+    async def recv_urgent(self, conn: Any, size: int) -> bytes:
+        data: bytes = await conn.below.recv_urgent(size)
+        return data
+
     async def send_to(self, conn: Any, data: bytes, address: Any) -> None:
         await conn.below.send_to(data, address)
 

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ws2spi._abi.errors import ProviderContractError, WinsockError
+from ws2spi._abi.errors import ProviderContractError, WinsockError, WSAError
 from ws2spi._engine import reports
 from ws2spi._engine.interrupts import came_from_outside
 from ws2spi._engine.operations import Cancelled, Event, Turn
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 PIECE = 65536  # bytes of a stream that one `send` of a layer gets: one full read of a relay, and a bound for buffers
 
-DATA_METHODS = ("send", "recv", "send_to", "recv_from")
+DATA_METHODS = ("send", "recv", "send_to", "recv_from", "send_urgent", "recv_urgent")
+# {method: whose overriding stops it}: who changes the stream must say what becomes of its urgent bytes.
+_STOPPED_BY = {"send_urgent": "send", "recv_urgent": "recv"}
 CONTROL_METHODS = (
     "socket",
     "bind",
@@ -65,12 +67,17 @@ class Plan:
         for above in range(-1, len(self.layers)):
             for method in METHODS:
                 lower = range(above + 1, len(self.layers))
-                self._next[above, method] = next((i for i in lower if method in self.overrides[i]), None)
+                names = {method, _STOPPED_BY.get(method, method)}
+                self._next[above, method] = next((i for i in lower if names & self.overrides[i]), None)
         self.has_close = self.answers(-1, "close") is not None
         self.has_socket = self.answers(-1, "socket") is not None
 
     def answers(self, above: int, method: str) -> int | None:
         return self._next[above, method]
+
+    def carries(self, method: str) -> bool:
+        """Whether urgent data passes in the direction of `method`: no layer changes the stream and is silent on it."""
+        return all(method in names for names in self.overrides if _STOPPED_BY[method] in names)
 
 
 EMPTY = Plan((), ())
@@ -181,6 +188,7 @@ class Edge:
     __slots__ = (
         "_connection",
         "_layer",
+        "_overrides",
         "_receiving",
         "_recv",
         "_send",
@@ -193,6 +201,7 @@ class Edge:
         layer = connection.plan.layers[index]
         self._connection = connection
         self._layer = layer
+        self._overrides = connection.plan.overrides[index]
         self._view = view = connection.view(index)
         opens = isinstance(view.below, CountingBelow)
         self._send: Call = self._send_or_pass if opens else layer.send
@@ -283,6 +292,29 @@ class Edge:
             raise self._blame("recv_from", error) from error
         finally:
             turn.leave()
+
+    async def send_urgent(self, data: Any) -> None:
+        self._check_urgent("send_urgent")
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._connection)
+        turn.taken = True
+        try:
+            await self._call("send_urgent", bytes(data))
+        finally:
+            turn.leave()
+
+    async def recv_urgent(self, size: int) -> bytes:
+        self._check_urgent("recv_urgent")
+        data = await self._call("recv_urgent", size)
+        try:
+            return self._as_bytes(data)
+        except ProviderContractError as error:
+            raise self._blame("recv_urgent", error) from error
+
+    def _check_urgent(self, method: str) -> None:
+        if method not in self._overrides:
+            raise WinsockError(WSAError.WSAEOPNOTSUPP, f"layer {self.name!r} carries no urgent data")
 
     async def _control(self, method: str, *arguments: Any) -> Any:
         result = await self._call(method, *arguments)

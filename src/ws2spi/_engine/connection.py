@@ -25,20 +25,20 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import blocking, lingering, reports
 from ws2spi._engine.accepting import Accepting
 from ws2spi._engine.boundary import EMPTY, Call, Edge, Plan, View, describe
-from ws2spi._engine.driving import EVERYTHING, EngineShape, aborted, afresh
+from ws2spi._engine.driving import EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.mending import Mending
-from ws2spi._engine.observing import Observing
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
-from ws2spi._engine.transport import Address, SocketTransport
+from ws2spi._engine.transport import EVERYTHING, Address, SocketTransport
+from ws2spi._engine.urgent import Urgent
 from ws2spi._executive import threads
 
 _numbers = itertools.count(1)
 _STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
 
 
-class Connection(Mending, Accepting, Observing):
+class Connection(Mending, Accepting, Urgent):
     """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
 
     def __init__(
@@ -63,6 +63,7 @@ class Connection(Mending, Accepting, Observing):
         self._init_receiving(self.path(-1, "recv" if stream else "recv_from"))
         self._controls: list[Task] = []
         self._init_accepting()
+        self._init_urgent()
         self._failure: str | None = None
         self.closing = False
         self.closed = False
@@ -288,7 +289,7 @@ class Connection(Mending, Accepting, Observing):
 
     def _dismiss(self) -> None:
         tasks = [task for task in (*self._sends, *self._controls) if not task.accepted]
-        requests = [*self._receives, *self._watchers, *(task.request for task in tasks)]
+        requests = [*self._receives, *self._watchers, *self._urgents, *(task.request for task in tasks)]
         for request in requests:
             if request is not None:
                 blocked = request.owner is not None
@@ -325,6 +326,7 @@ class Connection(Mending, Accepting, Observing):
             self._complete(request)
         self._receives.clear()
         self._watchers.clear()
+        self._close_urgent()
         self._recv_error = self._recv_error or aborted()
         self._reconsider()
         self._end_handshakes()
@@ -461,6 +463,8 @@ class Connection(Mending, Accepting, Observing):
         if index is None:
             if method == "accept":
                 return self._accept_below
+            if method == "recv_urgent" and self.transport.direct:
+                return self._urgent_below
             return cast(Call, getattr(self.transport, method))
         edge = self._edges[index]
         if edge is None:

@@ -15,7 +15,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.interrupts import raised_by_handler
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.operations import Cancelled, Kind, Pause, Request, Task, Want
-from ws2spi._engine.transport import SocketTransport
+from ws2spi._engine.transport import EVERYTHING, SocketTransport
 from ws2spi._executive import threads
 from ws2spi._executive.threads import Thread
 
@@ -36,9 +36,6 @@ class EngineShape(Protocol):
         ...
 
     def block(self, connection: Any, request: Request, timeout: float | None, alertable: bool = True) -> None: ...
-
-
-EVERYTHING = -1  # all bits of `observing`
 
 
 class Observer:

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine.driving import EVERYTHING, Observer
+from ws2spi._engine.driving import Observer
 from ws2spi._engine.receiving import Receiving
 from ws2spi._engine.sending import Sending
+from ws2spi._engine.transport import EVERYTHING
 
 # What a connection may show.
 DATA = 1  # a receive would get bytes, a datagram or a connection
@@ -33,6 +34,8 @@ class Observing(Receiving, Sending):
 
     _accepting: bool
     closed: bool
+    urgent_receives: bool
+    _urgent_inbox: bytes
 
     def shown(self) -> int:
         """What the connection shows now, as bits of DATA to BROKEN. Starts the pump if nothing is there to be received.
@@ -80,7 +83,7 @@ class Observing(Receiving, Sending):
         if self.closing:
             return BROKEN | ROOM
         events = 0
-        if self.transport.direct and (self.raw_recv or self.raw_send):
+        if self.transport.direct and (self.raw_recv or self.raw_send or self.urgent_receives):
             events = self.transport.shown()
         return self._receive_shown(events) | self._send_shown(events)
 
@@ -96,14 +99,14 @@ class Observing(Receiving, Sending):
             shown |= DATA
         if self._ended:
             shown |= END
+        if self.urgent_receives and (events & select.POLLPRI or self._urgent_inbox):
+            shown |= URGENT
         if shown & BROKEN or not self.raw_recv:
             return shown
         if self._connecting:
             return shown
         if not self.transport.stream or self._accepting:
             return shown | (DATA if events & (select.POLLIN | select.POLLERR) else 0)
-        if events & select.POLLPRI:
-            shown |= URGENT
         if events & _ENDED or events & select.POLLIN:
             shown |= self._stream_shown(events)
         return shown
@@ -147,8 +150,9 @@ class Observing(Receiving, Sending):
                 events |= select.EPOLLRDHUP
             if interest & BROKEN:
                 events |= select.EPOLLERR
-            if interest & URGENT:
-                events |= select.EPOLLPRI
+        if interest & URGENT and self.urgent_receives:
+            transport.saves_urgent = True
+            events |= select.EPOLLPRI
         if interest & ROOM and self.raw_send and not self._sends:
             events |= select.EPOLLOUT
         transport.watched = events

@@ -227,9 +227,13 @@ class Request:
 
 
 class Receive(Request):
-    """A receive waiting for its turn at the inbox. `size` 0 waits for readability and takes nothing."""
+    """A receive waiting for its turn at the inbox. `size` 0 waits for readability and takes nothing.
 
-    __slots__ = ("peek", "size")
+    `least`: it is content with no fewer bytes of a stream, unless that ends or fails; they gather in the inbox, so that
+    who gives it up loses none.
+    """
+
+    __slots__ = ("least", "peek", "size")
 
     def __init__(
         self, size: int, owner: "Thread | None" = None, callback: Done | None = None, peek: bool = False
@@ -237,6 +241,7 @@ class Receive(Request):
         super().__init__(owner, callback)
         self.size = size
         self.peek = peek
+        self.least = 0
 
 
 class Role(enum.Enum):

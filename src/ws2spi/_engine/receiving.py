@@ -13,11 +13,11 @@ from typing import Any, cast
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE, Call
-from ws2spi._engine.driving import EVERYTHING, FATAL, Driving, afresh, would_block
+from ws2spi._engine.driving import FATAL, Driving, afresh, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
 from ws2spi._engine.interrupts import came_from_outside
 from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want, is_suspended
-from ws2spi._engine.transport import MAX_DATAGRAM
+from ws2spi._engine.transport import EVERYTHING, MAX_DATAGRAM
 from ws2spi._executive import threads
 
 
@@ -144,9 +144,36 @@ class Receiving(Driving):
         ):
             self.layer_interrupted("recv", error)
 
-    def submit_recv(self, size: int, done: Done | None = None, *, peek: bool = False) -> Receive:
+    def recv_whole(self, size: int, timeout: float | None = None) -> bytes:
+        """Block until `size` bytes of a stream are there, or all there are before its end or an error.
+
+        Raises as `recv`; what has come by then is kept for the next receive.
+        """
+        self._refuse_reentry()
+        request = Receive(size, threads.current())
+        request.least = size
+        try:
+            self.mailbox.post(self._ask, request)
+            self.engine.block(self, request, timeout)
+            return cast(bytes, request.value())
+        except BaseException as error:
+            self.mailbox.steps.append((self._receive_left, (request, None, False, error)))
+            self.mailbox.drain()
+            raise
+
+    def put_back(self, data: bytes) -> None:
+        """Bytes of the stream that were received for somebody else come first again. Any thread."""
+        self.mailbox.post(self._put_back, data)
+
+    def _put_back(self, data: bytes) -> None:
+        self._inbox.put_back(data)
+        self.changed(EVERYTHING)
+        self._feed()
+
+    def submit_recv(self, size: int, done: Done | None = None, *, peek: bool = False, least: int = 0) -> Receive:
         """Ask for data without waiting; `done(request)` is called once, outside the mailbox. Any thread."""
         request = Receive(size, None, done, peek)
+        request.least = least
         self.mailbox.post(self._ask, request)
         return request
 
@@ -249,7 +276,11 @@ class Receiving(Driving):
 
     def _something(self) -> bool:
         """Whether the next receive would get an answer without the pump."""
-        return bool(self._inbox) or self._ended or self._recv_error is not None or self._late_error is not None
+        return bool(self._inbox) or self._over()
+
+    def _over(self) -> bool:
+        """Whether the next receive hears of the end or an error once the inbox is empty."""
+        return self._ended or self._recv_error is not None or self._late_error is not None
 
     def wait_readable(self, timeout: float | None = None) -> bool:
         """Block until `readable`, at most `timeout` seconds. Returns whether it is."""
@@ -285,7 +316,7 @@ class Receiving(Driving):
             request = queue[0]
             if request.done:
                 pass  # an interrupt came between its answer and these lines
-            elif inbox:
+            elif inbox and (not request.least or inbox.total() >= request.least or self._over()):
                 if not request.size and type(inbox) is ByteInbox:
                     request.result = b""
                 elif request.peek:
@@ -306,7 +337,8 @@ class Receiving(Driving):
                 del queue[0]
         if self._something():
             self._tell_watchers()
-            return
+            if not queue:
+                return
         if queue or self._watchers:
             if self._pump is None:
                 if not self._connecting:
@@ -347,11 +379,14 @@ class Receiving(Driving):
             if self.raw_recv and (head is None or (head.peek and self._produce == self.transport.recv_from)):
                 return self.transport.wait(Kind.READ)
             return self._produce_call(MAX_DATAGRAM)
+        size = head.size if head is not None else 0
+        if head is not None and head.least:
+            size = max(1, head.least - self._inbox.total())
         if not self.raw_recv:
-            return self._produce(head.size if head is not None and head.size else PIECE)
-        if head is None or not head.size:
+            return self._produce(size or PIECE)
+        if head is None or not size:
             return self.transport.wait(Kind.READ)
-        return (self.transport.peek if head.peek else self.transport.recv)(head.size)
+        return (self.transport.peek if head.peek else self.transport.recv)(size)
 
     def _produce_call(self, size: int) -> Any:
         return self._produce(size) if not self._accepting else self._produce()
@@ -395,7 +430,7 @@ class Receiving(Driving):
         if self._inbox or not self._receives or type(data) is not bytes:
             return False
         first = self._receives[0]
-        if first.peek or len(data) > first.size:
+        if first.peek or first.least or len(data) > first.size:
             return False
         self._answer(task, first, data, None)
         return True
@@ -411,13 +446,18 @@ class Receiving(Driving):
             except WinsockError as error:
                 if error.code != WSAError.WSAEWOULDBLOCK:  # else somebody else took it: the pump starts again
                     self._answer(task, head, None, error)
+        elif head.least and data:
+            self._inbox.put(data)
+            task.done = True
+        elif head.least and self._inbox:
+            head.least, task.done = 0, True  # the end: it gets what there is
         else:
             self._answer(task, head, data, None)
 
     def _failed_once(self, task: Task, head: Receive | None, error: WinsockError) -> None:
         """An error of one call only, like a datagram's: the first in line hears of it, or else the next who asks."""
         first = head if head is not None and not head.done else next(iter(self._receives), None)
-        if first is not None:
+        if first is not None and not (first.least and self._inbox):
             self._answer(task, first, None, error)
         else:
             self._late_error, task.done = error, True

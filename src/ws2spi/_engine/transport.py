@@ -40,6 +40,7 @@ _ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _SO_PEEK_OFF = 42  # asm-generic/socket.h; the socket module has no name for it
 _UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
 MAX_DATAGRAM = 65536
+EVERYTHING = -1  # all bits of `observing`
 
 
 def winsock_error(error: OSError, what: str) -> WinsockError:
@@ -74,11 +75,13 @@ class SocketTransport:
         "read",
         "reader",
         "reset",
+        "saves_urgent",
         "sent",
         "shut_write",
         "sock",
         "stream",
         "taken",
+        "urgent",
         "watched",
         "write",
         "writer",
@@ -98,6 +101,8 @@ class SocketTransport:
         self.closed = False
         self.shut_write = False
         self.reset = False  # a call was told of a reset, which the kernel tells once
+        self.saves_urgent = False  # somebody has asked for urgent data: a receive must not read past it
+        self.urgent = b""  # saved so
         self.sent = 0
         self.taken: Any = None  # [new socket, its descriptor] of an accept
         self._recv = sock.recv
@@ -145,6 +150,8 @@ class SocketTransport:
             await turn.join(self._owner())
         try:
             while True:
+                if self.saves_urgent:
+                    self._save_urgent()
                 try:
                     for data in map(self._recv, (size,), _RECV_FLAGS):
                         return data or self._end(size)
@@ -226,6 +233,28 @@ class SocketTransport:
                 turn.leave()
             else:
                 turn.taken = False
+
+    async def send_urgent(self, data: Any) -> None:
+        """As `send`; the last byte is urgent (TCP has room for one)."""
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._owner())
+        turn.taken = True
+        self.sent = 0
+        whole = memoryview(data)
+        try:
+            while rest := whole[self.sent :]:
+                plain = rest[:-1]
+                flags = _SEND if plain else _SEND | socket.MSG_OOB
+                try:
+                    for sent in map(self._send, (plain or rest,), (flags,)):
+                        self.sent += sent
+                except BlockingIOError:
+                    await park(self.write)
+        except OSError as error:
+            raise self._failed(error, "send") from None
+        finally:
+            turn.leave()
 
     async def wait(self, kind: Kind) -> None:
         """Ready for reading or writing, by poll; moves nothing."""
@@ -372,10 +401,33 @@ class SocketTransport:
             raise self._failed(error, "send") from None
 
     def recv_now(self, size: int, peek: bool = False) -> bytes:
+        if self.saves_urgent:
+            self._save_urgent()
         try:
             return self._recv(size, _RECV | socket.MSG_PEEK if peek else _RECV) or self._end(size)
         except OSError as error:
             raise self._failed(error, "recv") from None
+
+    def recv_urgent_now(self, size: int) -> bytes | None:
+        """Urgent data; None while there is none, b"" when there can be no more."""
+        self.saves_urgent = True
+        self._save_urgent()
+        if self.urgent:
+            data = self.urgent[:size]
+            self.urgent = self.urgent[size:]
+            return data
+        return b"" if self.shown() & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) else None
+
+    def _save_urgent(self) -> None:
+        """Linux forgets an urgent byte that a receive reads past: take it out before."""
+        try:
+            for data in map(self._recv, (1,), (_RECV | socket.MSG_OOB,)):
+                self.urgent += data
+            if self.urgent and self.connection is not None:
+                self.connection.changed(EVERYTHING)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EAGAIN, errno.ENOTCONN):
+                raise self._failed(error, "recv") from None
 
     def peek_from(self) -> tuple[bytes, Address]:
         """The first datagram, which stays, and its sender; WSAEWOULDBLOCK when there is none."""
@@ -395,7 +447,7 @@ class SocketTransport:
         poll = select.poll()
         poll.register(self.fd, _SHOWN)
         ready = poll.poll(0)
-        return ready[0][1] if ready else 0
+        return (ready[0][1] if ready else 0) | (select.POLLPRI if self.urgent else 0)
 
     def urgent_inline(self) -> bool:
         """Whether urgent data comes as part of the stream (SO_OOBINLINE)."""

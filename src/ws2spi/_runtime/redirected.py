@@ -22,6 +22,8 @@ from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
 
 _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
+# Flags of a receive that can be served from a pair; the others are the provider's business alone.
+_SERVED = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
 
 
 def attach(entry: SocketEntry) -> None:
@@ -54,6 +56,8 @@ def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:
     To be called before every receive of a Python provider's handle with a pair; None: go to the provider.
     """
     pair = entry.pair
+    if flags & ~_SERVED:
+        return None
     pair.before_recv()
     if not pair.holds():
         return None
@@ -124,6 +128,8 @@ def receive_moved(
     Errors: WSA_IO_PENDING, WSAEWOULDBLOCK: a receive made for foreign readers is in the way (see `claims`).
     """
     pair = entry.pair
+    if not is_null(flags) and load_dword(flags) & ~_SERVED:
+        return False
     line: Line | None = getattr(pair.behind, "line", None)
     if line is not None and line.is_busy():
         # A receive that was made for foreign readers and cannot be taken back has the next bytes.

@@ -110,6 +110,19 @@ class Log(Layer):
         self._seen(conn).received += len(data)
         return data
 
+    async def send_urgent(self, conn: "View", data: bytes) -> None:
+        try:
+            await conn.below.send_urgent(data)
+        except WinsockError as error:
+            self._say(conn, "send", error=error)
+            raise
+        self._seen(conn).sent += len(data)
+
+    async def recv_urgent(self, conn: "View", size: int) -> bytes:
+        data: bytes = await conn.below.recv_urgent(size)
+        self._seen(conn).received += len(data)
+        return data
+
     async def send_to(self, conn: "View", data: bytes, address: Any) -> None:
         try:
             await conn.below.send_to(data, address)

@@ -128,6 +128,17 @@ class Throttle(Layer):
             await pace.pass_on(conn, len(data))
         return data
 
+    async def send_urgent(self, conn: "View", data: bytes) -> None:
+        pace = self._paces(conn)[0]
+        if pace is not None:
+            await pace.pass_on(conn, len(data))
+        await conn.below.send_urgent(data)
+
+    async def recv_urgent(self, conn: "View", size: int) -> bytes:
+        """Not held back: it is a byte, and urgent."""
+        data: bytes = await conn.below.recv_urgent(size)
+        return data
+
     async def send_to(self, conn: "View", data: bytes, address: Any) -> None:
         pace = self._paces(conn)[0]
         if pace is not None:

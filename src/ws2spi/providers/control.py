@@ -8,6 +8,7 @@ import time
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._engine.observing import URGENT
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.completion import Completion
 from ws2spi._runtime.sockets import SocketEntry
@@ -119,6 +120,10 @@ class OptionCalls:
         if code == c.FIONREAD:
             waiting = entry.pair.waiting() if entry.pair is not None else 0
             return struct.pack("<I", waiting or state.connection.available())
+        if code == c.SIOCATMARK:
+            if not state.stream:
+                raise WinsockError(WSAError.WSAEINVAL, "only a stream has a mark")
+            return struct.pack("<I", not state.connection.shown() & URGENT)
         if code == c.SIO_BASE_HANDLE:
             return struct.pack("<Q", state.connection.transport.fd)
         if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):

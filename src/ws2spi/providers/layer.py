@@ -88,6 +88,22 @@ class Layer:
         result: tuple[bytes, Address] = await conn.below.recv_from(size)
         return result
 
+    # -- urgent data of a stream -----------------------------------------------------------------------------------
+
+    async def send_urgent(self, conn: "View", data: bytes) -> None:
+        """The application sends `data`, the last byte of it urgent (MSG_OOB).
+
+        A layer that overrides `send` and not this carries no urgent data: the application's call fails.
+        """
+        await conn.below.send_urgent(data)
+
+    async def recv_urgent(self, conn: "View", size: int) -> bytes:
+        """The application asks for urgent data; wait until there is some. As `send_urgent` goes with `send`, so does
+        this with `recv`.
+        """
+        data: bytes = await conn.below.recv_urgent(size)
+        return data
+
     # -- control ---------------------------------------------------------------------------------------------------
 
     async def socket(self, conn: "View") -> None:

@@ -147,6 +147,19 @@ class ProviderTransport:
         return ctypes.string_at(operation.buffer, operation.transferred)
 
     @types.coroutine
+    def send_urgent(self, data: Any) -> Generator[Want, None, None]:
+        operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
+        self._start(operation, "lpWSPSend", ctypes.byref(DWORD()), c.MSG_OOB)
+        yield from self._end(operation)
+
+    @types.coroutine
+    def recv_urgent(self, size: int) -> Generator[Want, None, bytes]:
+        operation = self._operation(ctypes.create_string_buffer(size), size)
+        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD()), ctypes.byref(DWORD(c.MSG_OOB)))
+        yield from self._end(operation)
+        return ctypes.string_at(operation.buffer, operation.transferred)
+
+    @types.coroutine
     def send_to(self, data: Any, address: Address | None = None) -> Generator[Want, None, None]:
         if address is None:
             yield from self.send(data)

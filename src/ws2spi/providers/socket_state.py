@@ -1,7 +1,7 @@
 """What a provider remembers of one socket."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
@@ -10,6 +10,8 @@ from ws2spi._runtime.completion import Completion
 
 if TYPE_CHECKING:
     from ws2spi.providers.network_events import Selection
+
+Address = tuple[Any, ...]
 
 
 class Socket:
@@ -24,9 +26,13 @@ class Socket:
         "connected_at",
         "connecting",
         "connection",
+        "deferred",
         "error",
+        "group",
         "info",
         "listening",
+        "multipoint",
+        "one_way",
         "pending",
         "recv_timeout",
         "selection",
@@ -53,6 +59,10 @@ class Socket:
         self.send_timeout: float | None = None
         self.error = 0  # SO_ERROR: a WSA code, read once
         self.closed = False  # closesocket was called
+        self.deferred: list[Connection] = []  # of a listener: connections on which a condition has not decided
+        self.multipoint = False  # made as a leaf of multipoint sessions
+        self.group: Address | None = None  # the multipoint session that was joined
+        self.one_way = 0  # JL_SENDER_ONLY, JL_RECEIVER_ONLY or 0
         self.selection: Selection | None = None  # WSPEventSelect or WSPAsyncSelect is active
         self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
 

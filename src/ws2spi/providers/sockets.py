@@ -8,13 +8,11 @@ mode, time-outs, shut-down directions, the error of a failed connect, and which 
 import os
 import socket
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import fill
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._engine.transport import SocketTransport, winsock_error
@@ -22,32 +20,25 @@ from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.threads import Thread
 from ws2spi._runtime import upcalls
 from ws2spi._runtime.catalog import CatalogEntry
-from ws2spi._runtime.completion import Completion, result_of
+from ws2spi._runtime.completion import result_of
 from ws2spi._runtime.process import runtime
-from ws2spi._runtime.provider import Buffer
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.upcalls.handles import forget_ifs_handle
 from ws2spi.providers import network_events
 from ws2spi.providers.control import OptionCalls
+from ws2spi.providers.data import DataCalls
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
-from ws2spi.providers.transfers import Received, Starting, sent
 
 Address = tuple[Any, ...]
 
 _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
-# A blocking send goes in copies of at most so many bytes: its client may leave (a time-out, Ctrl-C) before the bytes
-# do, # and then do with its memory what it likes.
-_COPIED = 1 << 18
-_SEND_FLAGS = c.MSG_DONTROUTE | c.MSG_PARTIAL
-_RECV_FLAGS = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
-_NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
 # How a connect may fail that was on its way: its outcome comes later, however quick it was.
 _FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls, NetworkEvents):
+class SocketProvider(OptionCalls, DataCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -334,136 +325,7 @@ class SocketProvider(OptionCalls, NetworkEvents):
     def _bound(self, state: Socket) -> bool:
         return state.connection.transport.bound()
 
-    # -- data ------------------------------------------------------------------------------------------------------
-
-    def send(
-        self, entry: SocketEntry, buffers: Sequence[Buffer], flags: int, completion: Completion | None
-    ) -> int | None:
-        if entry.state.selection is not None:
-            return self._send_selected(entry, buffers, flags, None, completion)
-        return self._send(entry, buffers, flags, None, completion)
-
-    def send_to(
-        self,
-        entry: SocketEntry,
-        buffers: Sequence[Buffer],
-        flags: int,
-        address: Address,
-        completion: Completion | None,
-    ) -> int | None:
-        state: Socket = entry.state
-        if not state.stream and not address[1]:
-            raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
-        to = None if state.stream else address
-        if state.selection is not None:
-            return self._send_selected(entry, buffers, flags, to, completion)
-        return self._send(entry, buffers, flags, to, completion)
-
-    def _send_selected(
-        self,
-        entry: SocketEntry,
-        buffers: Sequence[Buffer],
-        flags: int,
-        address: Address | None,
-        completion: Completion | None,
-    ) -> int | None:
-        """A send of a socket that has selected network events: one that would block asks for the next FD_WRITE."""
-        try:
-            sent = self._send(entry, buffers, flags, address, completion)
-        except WinsockError as error:
-            if error.code == WSAError.WSAEWOULDBLOCK:
-                self.reenable(entry, c.FD_WRITE)
-            raise
-        if address is not None:
-            self.reenable(entry, 0)  # it may have bound the socket, which is writable then
-        return sent
-
-    def _send(
-        self,
-        entry: SocketEntry,
-        buffers: Sequence[Buffer],
-        flags: int,
-        address: Address | None,
-        completion: Completion | None,
-    ) -> int | None:
-        state: Socket = entry.state
-        if flags & ~_SEND_FLAGS:
-            self._refuse_flags(flags & ~_SEND_FLAGS)
-        if state.shut_send:
-            raise WinsockError(WSAError.WSAESHUTDOWN, "send")
-        if not state.connected and address is None:
-            raise WinsockError(WSAError.WSAENOTCONN, "send")
-        data: Any = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-        connection = state.connection
-        if completion is not None:
-            starting = Starting(state.pending, completion, sent)
-            ended = starting.started(connection.submit_send(data, starting.done, address))
-            return None if ended is None else ended[0]
-        if state.blocking:
-            if not state.stream or len(data) <= _COPIED:
-                return connection.send(bytes(data), address, state.send_timeout)
-            pieces = memoryview(data)
-            for start in range(0, len(pieces), _COPIED):
-                connection.send(bytes(pieces[start : start + _COPIED]), address, state.send_timeout)
-            return len(pieces)
-        return connection.send_nowait(data, address)
-
-    def recv(
-        self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
-    ) -> tuple[int, int] | None:
-        if entry.state.selection is None:
-            result = self._recv(entry, buffers, flags, completion)
-        else:
-            result = self.recv_from(entry, buffers, flags, completion)
-        return None if result is None else result[:2]
-
-    def recv_from(
-        self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
-    ) -> tuple[int, int, Address | None] | None:
-        if entry.state.selection is None:
-            return self._recv(entry, buffers, flags, completion)
-        try:
-            return self._recv(entry, buffers, flags, completion)
-        finally:
-            self.reenable(entry, c.FD_READ | c.FD_OOB)
-
-    def _recv(
-        self, entry: SocketEntry, buffers: Sequence[memoryview], flags: int, completion: Completion | None
-    ) -> tuple[int, int, Address | None] | None:
-        state: Socket = entry.state
-        if flags & ~_RECV_FLAGS:
-            self._refuse_flags(flags & ~_RECV_FLAGS)
-        if state.shut_recv:
-            raise WinsockError(WSAError.WSAESHUTDOWN, "receive")
-        if not state.connected:
-            if state.stream:
-                raise WinsockError(WSAError.WSAENOTCONN, "receive")
-            if not self._bound(state):
-                raise WinsockError(WSAError.WSAEINVAL, "receive before bind")
-        size = len(buffers[0]) if len(buffers) == 1 else sum(len(buffer) for buffer in buffers)
-        peek = bool(flags & c.MSG_PEEK)
-        connection = state.connection
-        if completion is not None:
-            starting = Starting(state.pending, completion, Received(buffers, completion))
-            ended = starting.started(connection.submit_recv(size, starting.done, peek=peek))
-            return None if ended is None else (*ended, None)
-        if state.blocking:
-            result = connection.recv(size, state.recv_timeout, peek=peek)
-        else:
-            result = connection.recv_nowait(size, peek=peek)
-        if state.stream:
-            return fill(buffers, result), 0, None
-        data, sender = result
-        count = fill(buffers, data)
-        if count < len(data):
-            raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {size}")
-        return count, 0, sender
-
-    def _refuse_flags(self, flags: int) -> None:
-        known = c.MSG_OOB | c.MSG_WAITALL
-        if flags & known:
-            raise WinsockError(WSAError.WSAEOPNOTSUPP, f"flags {flags & known:#x}")
-        raise WinsockError(WSAError.WSAEINVAL, f"flags {flags:#x}")
+    # -- overlapped calls -------------------------------------------------------------------------------------------
 
     def cancel(self, entry: SocketEntry, thread: Thread | None, overlapped: Overlapped | None) -> int:
         state: Socket | None = entry.state

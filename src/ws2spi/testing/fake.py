@@ -206,6 +206,7 @@ class FakeTransport:
         self.watched = 0
         self.sent = 0  # bytes of the last send that are gone
         self.closed = False
+        self.saves_urgent = False
         self.was_reset = False
         self.reset = False
         self.pieces: Iterable[int] = ()
@@ -270,6 +271,13 @@ class FakeTransport:
         if not self.ready(Kind.READ):
             raise WinsockError(WSAError.WSAEWOULDBLOCK)
         return bytes(self.arrived[:size]) if peek else self._give(size)
+
+    async def send_urgent(self, data: Any) -> None:
+        """There is none in this network."""
+        raise WinsockError(WSAError.WSAEOPNOTSUPP, "urgent data in memory")
+
+    def recv_urgent_now(self, size: int) -> bytes | None:
+        raise WinsockError(WSAError.WSAEOPNOTSUPP, "urgent data in memory")
 
     def pending_bytes(self) -> int:
         return len(self.arrived)

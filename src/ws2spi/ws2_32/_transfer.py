@@ -124,7 +124,7 @@ def WSARecv(
         WSAEINVAL: no buffers, a routine on a socket with a completion port, an OVERLAPPED in use, an unknown flag.
         WSA_INVALID_HANDLE: hEvent is no event. WSAEWOULDBLOCK. WSA_IO_PENDING: announced later.
     Source: winsock2.h, nf-winsock2-wsarecv.
-    Differs: as WSASend.
+    Differs: as WSASend; an urgent byte that is received past before anybody has asked for one is gone.
     """
     try:
         entry = route(s)
