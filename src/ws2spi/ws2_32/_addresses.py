@@ -95,7 +95,10 @@ def _entry(lpProtocolInfo: Any, family: int) -> CatalogEntry:
     runtime.require()
     source = deref(lpProtocolInfo, WSAPROTOCOL_INFOW)
     if source is not None:
-        return runtime.catalog.get(source.dwCatalogEntryId) or protocol_info.read(source)
+        named = runtime.catalog.get(source.dwCatalogEntryId)
+        if named is None:
+            raise WinsockError(WSAError.WSAEINVAL, f"no protocol {source.dwCatalogEntryId}")
+        return named
     for entry in runtime.catalog.enum_protocols():
         if entry.address_family == family:
             return entry

@@ -68,6 +68,8 @@ def test_a_named_protocol_translates_its_own_family_alone() -> None:
     v4 = addresses.pack(AF_INET, ("10.0.0.1", 80))
     assert text_of(v4, 16, info=byref(protocol_info.structure(entries[AF_INET])))[0] == "10.0.0.1:80"
     assert text_of(v4, 16, info=byref(protocol_info.structure(entries[AF_INET6])))[0] == WSAError.WSAEINVAL
+    unknown = ws2_32.WSAPROTOCOL_INFOW(iAddressFamily=AF_INET, dwCatalogEntryId=4711)
+    assert text_of(v4, 16, info=byref(unknown))[0] == WSAError.WSAEINVAL, "no protocol of the catalog's"
 
 
 def test_address_to_string_a_counts_bytes() -> None:
