@@ -15,7 +15,7 @@ from typing import Any
 from ws2spi._abi.constants import MAX_PATH
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import deref
-from ws2spi._abi.types import WSPDATA, WSPPROC_NAMES
+from ws2spi._abi.types import WSAPROTOCOL_INFOW, WSPDATA, WSPPROC_NAMES
 from ws2spi._runtime.catalog import PATH_PREFIX, CatalogEntry, Loader, StoredCatalog
 from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
@@ -108,24 +108,46 @@ def load_startup(path: str) -> Startup:
     Errors:
         WSAEPROVIDERFAILEDINIT: nothing can be loaded from there.
     """
-    entry = _entry_at(path)
-    if entry is not None:
+    if path.startswith(PATH_PREFIX):
+        entry = _entry_of(path.removeprefix(PATH_PREFIX))
+        if entry is None:
+            raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"no provider at {path!r}")
         return _startups.get(entry.provider_id) or startup_of(runtime.provider(entry))
-    if path.startswith(PATH_PREFIX) or not path:
-        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"no provider at {path!r}")
     found = resolve(path)
-    if not callable(found):
-        raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{path}: a layer must be installed to be started")
-    return _typed_startup(found)
+    return _typed_startup(found) if callable(found) else _startup_by_entry(path)
 
 
-def _entry_at(path: str) -> CatalogEntry | None:
-    if not path.startswith(PATH_PREFIX):
-        return runtime.catalog.by_path(path)
+def _entry_of(text: str) -> CatalogEntry | None:
     try:
-        return runtime.catalog.by_provider(uuid.UUID(path.removeprefix(PATH_PREFIX)))
+        return runtime.catalog.by_provider(uuid.UUID(text))
     except ValueError:
         return None
+
+
+def _startup_by_entry(path: str) -> Startup:
+    """Return the WSPStartup of an installed layer: it hands out the functions of the provider that its info means.
+
+    One path may serve several providers; the info is the entry to be started, or the chain of the layers above it.
+    """
+
+    def WSPStartup(  # noqa: N802 - the name every provider exports
+        version: int, data: Any, info: Any, upcalls: Any, table: Any
+    ) -> int:
+        structure = deref(info, WSAPROTOCOL_INFOW)
+        if structure is None:
+            return WSAError.WSAEFAULT
+        catalog_id = structure.dwCatalogEntryId
+        chain = runtime.catalog.get(catalog_id)
+        for member in (catalog_id, *(chain.chain if chain is not None else ())):
+            entry = runtime.catalog.get(member)
+            if entry is not None and entry.chain_length and runtime.catalog.path(entry.provider_id) == path:
+                try:
+                    return startup_of(runtime.provider(entry))(version, data, info, upcalls, table)
+                except WinsockError as error:
+                    return error.code
+        return WSAError.WSAEPROVIDERFAILEDINIT
+
+    return WSPStartup
 
 
 # -- stored providers --------------------------------------------------------------------------------------------------

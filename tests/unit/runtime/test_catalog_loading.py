@@ -19,12 +19,15 @@ from ws2spi._abi.constants import (
     XP1_IFS_HANDLES,
 )
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime import loading
+from ws2spi._abi.types import WSPDATA
+from ws2spi._runtime import loading, protocol_info
 from ws2spi._runtime.catalog import StoredCatalog
 from ws2spi._runtime.catalog.categories import admits, permitted, this_process
 from ws2spi._runtime.catalog.paths import Parts, expand, parts
 from ws2spi._runtime.process import runtime
+from ws2spi._runtime.serve import table_of
 from ws2spi._runtime.sockets import sockets
+from ws2spi._runtime.tables import ProcTable
 from ws2spi.providers.stack import Stack
 
 byref = ctypes.byref
@@ -156,8 +159,6 @@ def test_a_socket_goes_through_the_stored_layers(
         assert below.stack.layers[0].mark == b""  # type: ignore[attr-defined]
     finally:
         assert ws2_32.closesocket(s) == 0
-    listed = loading.load_startup("%LAYERS%:Bytes")
-    assert callable(listed), "a layer above finds the one below by its path"
 
 
 def test_an_ifs_layer_is_one_layer_with_one_state(stored: StoredCatalog, layers: str, running: Any) -> None:
@@ -171,6 +172,30 @@ def test_an_ifs_layer_is_one_layer_with_one_state(stored: StoredCatalog, layers:
     assert providers[0].ifs
     for s in pair:
         assert ws2_32.closesocket(s) == 0
+
+
+def test_a_layer_above_starts_the_one_below_by_its_path(stored: StoredCatalog, layers: str, running: Any) -> None:
+    """layering 2: one path, several providers; the info says which, the entry's own or the whole chain's"""
+    stored.install_chains(A, f"{layers}:Control", "a", XP1_IFS_HANDLES)
+    stored.install_chains(B, f"{layers}:Bytes", "b", 0, [TCP])
+    running()
+    startup = loading.load_startup(runtime.catalog.path(A))
+    tables = {}
+    for catalog_id, below in ((1006, 1006), (1008, 1008), (1011, 1006)):
+        table, data = ProcTable(), WSPDATA()
+        info = protocol_info.structure(runtime.catalog.get(catalog_id))  # type: ignore[arg-type]
+        assert startup(0x0202, byref(data), byref(info), None, table) == 0
+        assert table.missing() == []
+        entry = runtime.catalog.get(below)
+        assert entry is not None
+        assert table.lpWSPSocket == table_of(runtime.provider(entry)).lpWSPSocket
+        tables[catalog_id] = table
+    assert tables[1006].lpWSPSocket != tables[1008].lpWSPSocket
+    stranger = protocol_info.structure(runtime.catalog.get(1001))  # type: ignore[arg-type]
+    assert startup(0x0202, byref(WSPDATA()), byref(stranger), None, ProcTable()) == E.WSAEPROVIDERFAILEDINIT
+    assert startup(0x0202, byref(WSPDATA()), None, None, ProcTable()) == E.WSAEFAULT
+    hand_written = loading.load_startup(layers)
+    assert hand_written(0x0202, None, ctypes.pointer(stranger), None, ProcTable()) in (0, 10106)
 
 
 def test_a_layer_of_bytes_cannot_be_an_ifs_layer(

@@ -145,14 +145,6 @@ class Catalog:
                 return entry
         return None
 
-    def by_path(self, path: str) -> CatalogEntry | None:
-        """Return the first entry whose provider is stored with this path, or None."""
-        for entry in self._entries:
-            known = self._providers.get(entry.provider_id)
-            if known is not None and known.path == path:
-                return entry
-        return None
-
     def stored(self, provider_id: uuid.UUID) -> Installed | None:
         """Return what the stored catalog says of a provider id, None for one of this process alone."""
         return self._providers.get(provider_id)
