@@ -12,7 +12,7 @@ import pytest
 from support import winsock
 from support.names import byref, guid
 from support.winsock import error
-from ws2spi import WinsockError, ws2_32
+from ws2spi import StoredCatalog, WinsockError, ws2_32
 from ws2spi._abi import names as n
 from ws2spi._abi.errors import WSAError
 from ws2spi._runtime.names.catalog import name_spaces
@@ -79,6 +79,14 @@ def test_every_member_is_kept(file: Path) -> None:
     assert name_spaces.store.entries() == [entry().enabled(False)]
     name_spaces.store.reset()
     assert name_spaces.store.entries() == [DNS_ENTRY]
+
+
+def test_starting_the_catalog_over_takes_the_name_spaces_along(file: Path) -> None:
+    name_spaces.store.install(entry())
+    StoredCatalog().reset()
+    assert name_spaces.store.entries() == [DNS_ENTRY]
+    name_spaces.store.install(entry())
+    assert name_spaces.store.entries() == [DNS_ENTRY, entry()]
 
 
 def test_a_refused_change_leaves_no_trace(file: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ws2spi._abi import names as n
 from ws2spi._abi.constants import SOCKET_ERROR
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, load_dword, read_bytes, store_int, store_pointer_sized, write_bytes
+from ws2spi._abi.memory import address_of, read_bytes, store_int, store_pointer_sized, write_bytes
 from ws2spi._engine import reports
 from ws2spi._executive import lasterror
 from ws2spi._executive.events import Event
@@ -300,8 +300,3 @@ def startup_of(provider: NameSpaceProvider, title: str) -> Startup:
         return 0
 
     return NSPStartup
-
-
-def load_size(place: Any) -> int:
-    """Return the room that a DWORD says; 0 for NULL."""
-    return load_dword(place) if address_of(place) else 0
