@@ -9,10 +9,11 @@ import pytest
 from support import winsock
 from support.memory_provider import MemoryProvider, memory_entry
 from support.winsock import error
-from ws2spi import ws2_32
+from ws2spi import Layer, Stack, install, ws2_32
 from ws2spi._abi import addresses
 from ws2spi._abi.constants import AF_INET, AF_INET6
 from ws2spi._abi.errors import WSAError
+from ws2spi._abi.wide import WCHAR
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
@@ -196,3 +197,24 @@ def test_everything_but_conversions_needs_a_start() -> None:
         assert call(*arguments) == -1
         assert error() == WSAError.WSANOTINITIALISED
     assert ws2_32.InetPtonW(AF_INET, "1.2.3.4", buffer) == 1
+
+
+def test_a_layer_above_may_translate() -> None:
+    class Shouting(Layer):
+        """Its texts end with "!"; what it does not override passes down."""
+
+        def WSPAddressToString(
+            self, below: Any, lpsaAddress: Any, dwLength: int, lpInfo: Any, lpszText: Any, lpdwLength: Any, lpErrno: Any
+        ) -> int:
+            result = below.lpWSPAddressToString(lpsaAddress, dwLength, lpInfo, lpszText, lpdwLength, lpErrno)
+            if result == 0:
+                end = lpdwLength[0] // 2 - 1
+                lpszText[end], lpszText[end + 1] = WCHAR("!"), WCHAR(0)
+                lpdwLength[0] += 2
+            return int(result)
+
+    v4 = addresses.pack(AF_INET, ("10.0.0.1", 80))
+    with install(Stack([Shouting()])):
+        assert text_of(v4, 16) == ("10.0.0.1:80!", 13)
+        assert address_from("10.0.0.1", AF_INET) == (("10.0.0.1", 0), 16)
+    assert text_of(v4, 16) == ("10.0.0.1:80", 12)
