@@ -1,7 +1,7 @@
-"""Build the generated pages under docs/: "Differences from Windows" and the reference of the exact faces.
+"""Build the generated pages under docs/: "Differences from Windows", the reference of the exact faces, the clauses.
 
-Both come from the docstrings of the faces' functions, so that a page cannot say what the code does not; other
-differences come from docs/witness-rows.toml. With --check nothing is written; the exit status is 1 for a stale page.
+All come from docstrings, so that a page cannot say what the code does not; other differences come from
+docs/witness-rows.toml. With --check nothing is written; the exit status is 1 for a stale page.
 """
 
 import ast
@@ -123,7 +123,28 @@ def _listed(text: str) -> str:
     return "\n\n" + "\n".join(f"- {item}" for item in items)
 
 
-PAGES = {"differences.md": differences, "reference.md": reference}
+def clauses() -> str:
+    """The clauses of `check_provider`, by module and in the order in which they are tried."""
+    page = "# Clauses\n\n"
+    page += _HEADER
+    page += "What [`check_provider`](conformance.md) tries, with the pages and rows that ask for it.\n"
+    for path in sorted((ROOT / "src/ws2spi/testing/conformance/contract").glob("[a-z]*.py")):
+        module = ast.parse(path.read_text())
+        title = (ast.get_docstring(module) or "").splitlines()[0]
+        page += f"\n## {path.stem}\n\n{title}\n\n| clause | source | for | rule |\n|---|---|---|---|\n"
+        for node in module.body:
+            if (
+                isinstance(node, ast.FunctionDef)
+                and node.decorator_list
+                and isinstance(node.decorator_list[0], ast.Call)
+            ):
+                words = [ast.literal_eval(argument) for argument in node.decorator_list[0].args]
+                rule = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split()).replace("|", "\\|")
+                page += f"| `{node.name}` | {words[0]} | {words[1] if len(words) > 1 else 'stream'} | {rule} |\n"
+    return page
+
+
+PAGES = {"clauses.md": clauses, "differences.md": differences, "reference.md": reference}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ and then the client's own way of being told. It changes no byte; it counts them.
 """
 
 import ctypes
+import itertools
 import threading
 import uuid
 from typing import Any
@@ -37,8 +38,9 @@ INFINITE = 0xFFFFFFFF
 class Context:
     """What a handle's context value stands for."""
 
-    def __init__(self, lower: int) -> None:
+    def __init__(self, lower: int, info: bytes) -> None:
         self.lower = lower
+        self.info = info  # the chain's WSAPROTOCOL_INFOW that the socket was made by
         self.upper = 0
         self.outstanding = 0
         self.closing = False
@@ -110,8 +112,10 @@ class PassThrough:
         self.calls.append("WSPStartup")
         self.up = UpcallTable
         # The chain may be that of a layer above: what lies below stands behind our own entry in it.
+        # There it stands under its hidden entry's id, or under its chain's where another layer was put over that.
         members = list(lpProtocolInfo.contents.ProtocolChain.ChainEntries)
-        self.lower_info = self._entry(members[members.index(self.own_id) + 1])
+        ours = {self.own_id, self.catalog_id}
+        self.lower_info = self._entry(next(low for one, low in itertools.pairwise(members) if one in ours))
         path, length = (ctypes.c_uint16 * 260)(), INT(260)
         failed = UpcallTable.lpWPUGetProviderPath(byref(self.lower_info.ProviderId), path, byref(length), byref(INT()))
         assert not failed
@@ -191,11 +195,11 @@ class PassThrough:
         lower = self.lower.lpWSPSocket(af, type, protocol, info, g, flags | 1, lpErrno)
         if lower == INVALID_SOCKET:
             return INVALID_SOCKET
-        return self._wrap(lower, lpErrno)
+        return self._wrap(lower, bytes(lpProtocolInfo.contents), lpErrno)
 
-    def _wrap(self, lower: int, lpErrno: Any) -> int:
+    def _wrap(self, lower: int, info: bytes, lpErrno: Any) -> int:
         """A handle of ours over a lower one."""
-        context = Context(lower)
+        context = Context(lower, info)
         value = id(context)
         with self.lock:
             self.contexts[value] = context
@@ -259,8 +263,12 @@ class PassThrough:
     def WSPGetPeerName(self, s: int, *arguments: Any) -> int:
         return self._translate("lpWSPGetPeerName", s, *arguments)
 
-    def WSPGetSockOpt(self, s: int, *arguments: Any) -> int:
-        return self._translate("lpWSPGetSockOpt", s, *arguments)
+    def WSPGetSockOpt(self, s: int, level: int, option: int, value: Any, size: Any, lpErrno: Any) -> int:
+        context = self.find(s, lpErrno)
+        if context is not None and (level, option) == (0xFFFF, 0x2005) and size.contents.value >= len(context.info):
+            ctypes.memmove(value, context.info, len(context.info))  # SO_PROTOCOL_INFOW: the layer's own entry
+            return 0
+        return self._translate("lpWSPGetSockOpt", s, level, option, value, size, lpErrno)
 
     def WSPSetSockOpt(self, s: int, *arguments: Any) -> int:
         return self._translate("lpWSPSetSockOpt", s, *arguments)
@@ -273,7 +281,7 @@ class PassThrough:
         if context is None:
             return INVALID_SOCKET
         lower = self.lower.lpWSPAccept(context.lower, addr, addrlen, condition, data, lpErrno)
-        return INVALID_SOCKET if lower == INVALID_SOCKET else self._wrap(lower, lpErrno)
+        return INVALID_SOCKET if lower == INVALID_SOCKET else self._wrap(lower, context.info, lpErrno)
 
     # Data
 

@@ -201,6 +201,7 @@ class Engine:
                     tell = self._watches.get(descriptor)
                     if tell is not None:
                         self._guarded(tell, events)
+                transport = tell = None  # while the loop waits, it keeps nobody's connection or layer alive
         finally:
             self._loop = None
             loop.end_park(was)

@@ -162,12 +162,11 @@ class FilePair:
     def close(self) -> bool:
         """Close the client's end, if it still is ours. Returns whether that was its last copy."""
         number, self.number = self.number, -1
-        if number >= 0 and inode_of(number) == self.inode:
-            os.close(number)
         if self.behind is None:
+            self._close_number(number)
             self._discard()
             return True
-        if shown_events(self._hidden, select.POLLIN) & select.POLLHUP:
+        if self._closed_unwatched(number):
             lingering.begin(self)  # what was written before the end may be on its way
             self._push()
             self._hung_up()
@@ -175,6 +174,33 @@ class FilePair:
                 lingering.end(self)
             return True
         return False
+
+    def _close_number(self, number: int) -> None:
+        if number >= 0 and inode_of(number) == self.inode:
+            os.close(number)
+
+    def _closed_unwatched(self, number: int) -> bool:
+        """Close the client's end and return whether that was its last copy, without the engine noticing first.
+
+        It would end what lies behind at a time of its own, and a listener would still take connections when closesocket
+        has returned.
+        """
+        if not self._watching.acquire(False):
+            self._close_number(number)
+            return bool(shown_events(self._hidden, select.POLLIN) & select.POLLHUP)
+        last = False
+        try:
+            if not self._over:
+                self._engine.unwatch(self._hidden.fileno())
+            self._close_number(number)
+            last = bool(shown_events(self._hidden, select.POLLIN) & select.POLLHUP)
+        finally:
+            if not last and not self._over:  # who asked for room meanwhile found it taken, so that is watched for, too
+                self._engine.watch(self._hidden.fileno(), _EVENTS | select.EPOLLOUT, self._stirred)
+            self._watching.release()
+            if self._over:
+                self._discard()
+        return last
 
     def is_mine(self, number: int) -> bool:
         """Whether `number` still is this handle."""

@@ -252,8 +252,8 @@ def test_heart_rule_8_a_step_that_holds_the_engine_is_named_once(real: RealRig, 
     real.engine.call_soon(done.set)
     assert done.wait(LONG)
     assert len(reported) == 1
-    assert "'pass', 'spins' held everybody up for 1" in reported[0]
-    assert reported[0].endswith("ms in one step; layers must not block")
+    assert "'pass', 'spins' held everybody up for " in reported[0]
+    assert reported[0].endswith(" ms in one step; layers must not block")
 
 
 def test_heart_rule_8_a_step_after_a_sleep_is_named_too(real: RealRig, reported: list[str]) -> None:
