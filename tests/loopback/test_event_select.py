@@ -596,3 +596,55 @@ def peer_gone(s: int) -> bool:
     poll = select.poll()
     poll.register(sockets.lookup(s).state.connection.transport.fd, select.POLLRDHUP)
     return bool(poll.poll(0))
+
+
+def test_6_2_only_what_was_selected_is_recorded(pair: tuple[int, int]) -> None:
+    """6.2: a re-enabling call enables nothing that is not in the mask"""
+    client, server = pair
+    with selected(client, WRITE) as it:
+        it.told(WRITE)
+        send(server, b"xy")
+        until(lambda: received(client, 1, c.MSG_PEEK) == b"x")
+        assert received(client, 1) == b"x"
+        assert it.silent()
+
+
+def test_m21_sd_receive_with_unread_data_then_the_peers_end(pair: tuple[int, int]) -> None:
+    """6.3 CLOSE "own shutdown + peer's end": data that can no longer be received does not hold it back"""
+    client, server = pair
+    if is_layered(client):
+        pytest.skip("the end comes through the layers, after the data")
+    with selected(client, READ | CLOSE) as it:
+        send(server, b"unread")
+        it.told(READ)
+        assert ws2_32.shutdown(client, c.SD_RECEIVE) == 0
+        assert it.silent()
+        close(server)
+        assert it.told(CLOSE) == {CLOSE: 0}
+        assert received(client) == WSAError.WSAESHUTDOWN
+        assert it.silent()
+
+
+def test_m20_a_reset_is_told_while_data_is_unread(pair: tuple[int, int]) -> None:
+    """6.3 CLOSE: only a graceful end waits for the data; what had come can still be received"""
+    client, server = pair
+    if is_layered(client):
+        pytest.skip("the reset comes through the layers, after the data")
+    with selected(client, READ | CLOSE) as it:
+        send(server, b"unread")
+        it.told(READ)
+        reset(server)
+        assert it.told(CLOSE) == {CLOSE: WSAError.WSAECONNRESET}
+        assert received(client) == b"unread"
+        assert received(client) == WSAError.WSAECONNRESET
+        assert it.silent()
+
+
+def test_m13_a_send_that_binds_a_datagram_socket_makes_it_writable(kind: str) -> None:
+    s, peer = made(c.SOCK_DGRAM), made(c.SOCK_DGRAM)
+    address = sockaddr(winsock.bound(peer))
+    with selected(s, WRITE) as it:
+        assert it.silent()
+        assert ws2_32.sendto(s, b"x", 1, 0, address, len(address)) == 1
+        assert it.told(WRITE) == {WRITE: 0}
+    close(s, peer)
