@@ -316,6 +316,7 @@ def test_6_1_write_is_not_told_while_a_layer_still_sends(started: None) -> None:
         with selected(client, WRITE) as it:
             it.told(WRITE)
             total = fill(client)
+            it.record()
             assert select(writes=[client])[0] == 0
             assert it.silent()
             assert len(read_all(server, total)) == total

@@ -124,10 +124,14 @@ def polled(members: Iterable[tuple[int, int]], milliseconds: int = 0) -> tuple[i
 
 
 def fill(s: int) -> int:
-    """Send until WSAEWOULDBLOCK; returns how much was taken."""
+    """Send until nothing goes any more; returns how much was taken. What was selected hears of room in between."""
     piece = b"x" * 65536
     total = 0
-    while (sent := ws2_32.send(s, piece, len(piece), 0)) >= 0:
-        total += sent
-    assert error() == 10035
-    return total
+    while True:
+        while (sent := ws2_32.send(s, piece, len(piece), 0)) >= 0:
+            total += sent
+        assert error() == 10035
+        # What a layer has taken may still find room below.
+        settle(s)
+        if not select(writes=[s])[0]:
+            return total

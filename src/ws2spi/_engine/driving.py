@@ -243,6 +243,9 @@ class Driving:
             if observer.interest & bits:
                 observer.interest = 0
                 observer.tell()
+                if not observer.interest and observer in self._observers:
+                    # It may ask anew; a wait that an interrupt ended will not, and must not stay here.
+                    self._observers.remove(observer)
 
     def driven_for(self, request: Request) -> Task | None:
         """The task that a thread blocked for `request` may have to drive; a hint, taken outside the mailbox."""

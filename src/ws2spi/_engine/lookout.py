@@ -56,9 +56,10 @@ class _Wait:
     ) -> _R | None:
         thread = self.thread
         deadline = None if timeout is None else monotonic() + timeout
-        was = thread.begin_park()
-        outer, thread.blocked = thread.blocked, self.cancel
+        outer, was = thread.blocked, thread._parked
         try:
+            thread.begin_park()
+            thread.blocked = self.cancel
             while True:
                 self.stirred = False
                 arm(self.stir)
@@ -69,8 +70,10 @@ class _Wait:
                 if result is not None or not self.stirred:
                     return result
         finally:
-            thread.blocked = outer
-            thread.end_park(was)
+            # Without a call first: an interrupt must not leave the thread parked.
+            thread.blocked, thread._parked = outer, was
+            if was:
+                thread.wake()
 
     def _sleep(self, deadline: float | None) -> None:
         """Return when something may have changed, on cancelling, or (with `stirred` unset) at the deadline."""

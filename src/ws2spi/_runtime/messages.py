@@ -46,14 +46,23 @@ class Queue:
     def take(self, window: int, first: int, last: int, remove: bool) -> Message | None:
         """The oldest message that passes the filter; WM_QUIT passes every one."""
         for found in tuple(self.messages):
-            if found.message == WM_QUIT or ((not window or found.window == window) and first <= found.message <= last):
-                if remove:
-                    try:
-                        self.messages.remove(found)
-                    except ValueError:  # an interrupt took it
-                        continue
+            if found.window and window_of(found.window) is None:
+                self._drop(found)  # posted while its window was destroyed
+                continue
+            passes = window in (0, found.window) and first <= found.message <= last
+            if passes or found.message == WM_QUIT:
+                if remove and not self._drop(found):
+                    continue
                 return found
         return None
+
+    def _drop(self, message: Message) -> bool:
+        """Remove a message; False when an interrupt has taken it."""
+        try:
+            self.messages.remove(message)
+        except ValueError:
+            return False
+        return True
 
 
 class Window:
@@ -91,17 +100,8 @@ def window_of(handle: int) -> Window | None:
 
 
 def destroy_window(handle: int) -> bool:
-    """Close a window; what waits in its queue is dropped. False: no such window."""
-    window = window_of(handle)
-    if window is None or not handles.close(handle):
-        return False
-    for message in tuple(window.queue.messages):
-        if message.window == window.handle:
-            try:
-                window.queue.messages.remove(message)
-            except ValueError:
-                pass
-    return True
+    """Close a window; what waits for it is never seen. False: no such window."""
+    return window_of(handle) is not None and handles.close(handle)
 
 
 def post(handle: int, message: int, wparam: int, lparam: int) -> bool:

@@ -118,8 +118,9 @@ class Selection:
         self._enabled &= ~event
         self.record |= event
         self.codes[event] = int(code)
-        assert self.tell is not None
-        self.tell(self.entry, event, int(code))
+        tell = self.tell  # gone when closesocket was called this very moment
+        if tell is not None:
+            tell(self.entry, event, int(code))
 
     def _reenable(self, events: int) -> None:
         self._enabled |= events & self.mask
@@ -239,5 +240,6 @@ def end(state: Socket) -> None:
     connection = state.connection
     selection, state.selection = state.selection, None
     if selection is not None:
+        selection.tell = None  # not only in its turn: whoever is in the mailbox must not tell of anything after this
         connection.mailbox.post(selection.stop)
     connection.tell_observers()
