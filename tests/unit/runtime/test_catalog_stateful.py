@@ -216,7 +216,7 @@ class ChangesFromAnotherSeed(Changes):
     """The same, always from the same seed."""
 
 
-_SETTINGS = hypothesis.settings(max_examples=20, stateful_step_count=25, deadline=None)
+_SETTINGS = hypothesis.settings(max_examples=12, stateful_step_count=25, deadline=None)
 
 TestChanges: Any = Changes.TestCase
 TestChanges.settings = _SETTINGS
