@@ -27,8 +27,11 @@ def paths(*names: str) -> tuple[str, ...]:
 def test_posting_strikes_anywhere_and_loses_nothing(call: str) -> None:
     """upcalls 7.2: WPUPostMessage from a handler that interrupts the very queue it posts to"""
 
+    windows = []
+
     def make() -> int:
         window = messages.create_window()
+        windows.append(window)
         messages.post(window, 1, 0, 0)
         return window
 
@@ -52,6 +55,7 @@ def test_posting_strikes_anywhere_and_loses_nothing(call: str) -> None:
             assert (result, left) == (1, [2])
 
     assert at_every_bytecode(make, act, strike, check, paths("_runtime/messages.py")) > 10
+    assert messages.destroy_window(windows[-1])  # of the run that was not struck
 
 
 @pytest.mark.usefixtures("started")
