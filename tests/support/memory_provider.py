@@ -75,7 +75,7 @@ class MemoryProvider:
     def connect(self, entry: SocketEntry, address: Address) -> None:
         raise WinsockError(WSAError.WSAECONNREFUSED)
 
-    def accept(self, entry: SocketEntry) -> tuple[int, Address]:
+    def accept(self, entry: SocketEntry, condition: object = None) -> tuple[int, Address]:
         raise WinsockError(WSAError.WSAEINVAL)
 
     def shutdown(self, entry: SocketEntry, how: int) -> None:

@@ -16,6 +16,7 @@ from ws2spi._executive.threads import Thread
 if TYPE_CHECKING:
     from ws2spi._runtime.catalog import CatalogEntry
     from ws2spi._runtime.completion import Completion
+    from ws2spi._runtime.conditions import Condition
     from ws2spi._runtime.sockets import SocketEntry
 
 Buffer: TypeAlias = bytes | memoryview
@@ -39,8 +40,12 @@ class Provider(Protocol):
         """Connect; the wildcard address on a datagram socket removes its peer."""
         ...
 
-    def accept(self, entry: "SocketEntry") -> tuple[int, Address]:
-        """Return the handle of the next connection, registered like one of `socket`, and its peer's address."""
+    def accept(self, entry: "SocketEntry", condition: "Condition | None" = None) -> tuple[int, Address]:
+        """Return the handle of the next connection, registered like one of `socket`, and its peer's address.
+
+        Parameters:
+            condition: called as `condition(peer, local name)` in the calling thread; CF_ACCEPT, CF_REJECT or CF_DEFER.
+        """
         ...
 
     def shutdown(self, entry: "SocketEntry", how: int) -> None: ...

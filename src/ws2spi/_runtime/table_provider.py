@@ -21,6 +21,7 @@ from ws2spi._executive.threads import Thread
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion, Expected, expect
+from ws2spi._runtime.conditions import Condition
 from ws2spi._runtime.provider import Buffer
 from ws2spi._runtime.sockets import SocketEntry
 from ws2spi._runtime.tables import ProcTable
@@ -63,7 +64,7 @@ class TableProvider:
         data = addresses.pack(entry.family, address)
         self._call("lpWSPConnect", entry.number, data, len(data), None, None, None, None)
 
-    def accept(self, entry: SocketEntry) -> tuple[int, Address]:
+    def accept(self, entry: SocketEntry, condition: Condition | None = None) -> tuple[int, Address]:
         room, length = _address_room()
         handle = self._call("lpWSPAccept", entry.number, room, ctypes.byref(length), None, 0)
         return handle, addresses.unpack(room.raw[: length.value])[1]

@@ -19,6 +19,8 @@ def shown(entry: SocketEntry) -> int:
     if state.stream and not (state.connected or state.listening):
         return 0
     bits = state.connection.shown_inside()
+    if state.deferred:
+        bits |= DATA
     if entry.pair is not None and not state.listening and entry.pair.waiting():
         bits |= DATA  # moved for foreign readers, who have not read it
     return bits

@@ -71,6 +71,11 @@ class Socket:
         self.connected_at = time.monotonic()
         self.shut_send = self.shut_recv = False
 
+    def inherit(self, listener: "Socket") -> None:
+        """An accepted socket has the properties of its listener that Linux does not hand on by itself."""
+        self.blocking = listener.blocking
+        self.recv_timeout, self.send_timeout = listener.recv_timeout, listener.send_timeout
+
     def __repr__(self) -> str:
         state = "listening" if self.listening else "connected" if self.connected else "idle"
         return f"<Socket {state} pending={len(self.pending)} {self.connection!r}>"

@@ -5,7 +5,6 @@ One `Socket` stands behind each handle (`entry.state`). What Winsock keeps and L
 mode, time-outs, shut-down directions, the error of a failed connect, and which overlapped calls are pending.
 """
 
-import os
 import socket
 import struct
 from typing import Any
@@ -25,6 +24,7 @@ from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.upcalls.handles import forget_ifs_handle
 from ws2spi.providers import network_events
+from ws2spi.providers.accepting import AcceptCalls
 from ws2spi.providers.control import OptionCalls
 from ws2spi.providers.data import DataCalls
 from ws2spi.providers.network_events import NetworkEvents
@@ -38,7 +38,7 @@ _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
 _FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls, DataCalls, NetworkEvents):
+class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -206,28 +206,6 @@ class SocketProvider(OptionCalls, DataCalls, NetworkEvents):
         state.listening = True
         if state.selection is not None:
             state.selection.reenable(0)
-
-    def accept(self, entry: SocketEntry) -> tuple[int, Address]:
-        state: Socket = entry.state
-        if not state.stream:
-            raise WinsockError(WSAError.WSAEOPNOTSUPP, "accept on a datagram socket")
-        if not state.listening:
-            raise WinsockError(WSAError.WSAEINVAL, "accept without listen")
-        connection: Connection = state.connection.recv(1) if state.blocking else state.connection.recv_nowait(1)
-        try:
-            peer = connection.perform("getpeername")
-        except WinsockError:
-            peer = addresses.wildcard(entry.family)  # gone already; its first call will say so
-        accepted = self._register(connection, state.info)
-        new: Socket = accepted.state
-        new.accepted = True
-        new.now_connected()
-        new.blocking = state.blocking
-        if not new.blocking and self.ifs:
-            os.set_blocking(accepted.number, False)
-        new.recv_timeout, new.send_timeout = state.recv_timeout, state.send_timeout
-        network_events.inherit(state, accepted)
-        return accepted.number, peer
 
     def connect(self, entry: SocketEntry, address: Address) -> None:
         state: Socket = entry.state

@@ -80,6 +80,7 @@ from ws2spi.ws2_32 import (
     _readiness,
     _resolver,
     _services,
+    _sessions,
     _sockets,
     _startup,
     _transfer,
@@ -108,6 +109,10 @@ getsockopt = exported(_sockets.getsockopt)
 setsockopt = exported(_sockets.setsockopt)
 ioctlsocket = exported(_sockets.ioctlsocket)
 WSAIoctl = exported(_sockets.WSAIoctl)
+
+WSAAccept = exported(_sessions.WSAAccept)
+WSASendDisconnect = exported(_sessions.WSASendDisconnect)
+WSARecvDisconnect = exported(_sessions.WSARecvDisconnect)
 
 WSASend = exported(_transfer.WSASend)
 WSASendTo = exported(_transfer.WSASendTo)
@@ -365,6 +370,7 @@ __all__ = [
     "WPUQueueApc",
     "WPUResetEvent",
     "WPUSetEvent",
+    "WSAAccept",
     "WSAAddressToString",
     "WSAAddressToStringA",
     "WSAAddressToStringW",
@@ -419,10 +425,12 @@ __all__ = [
     "WSAPoll",
     "WSAProviderConfigChange",
     "WSARecv",
+    "WSARecvDisconnect",
     "WSARecvFrom",
     "WSARemoveServiceClass",
     "WSAResetEvent",
     "WSASend",
+    "WSASendDisconnect",
     "WSASendTo",
     "WSASetBlockingHook",
     "WSASetEvent",

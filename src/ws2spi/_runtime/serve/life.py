@@ -9,6 +9,7 @@ from ws2spi._abi.types import WSABUF, WSAPROTOCOL_INFOW
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.arguments import address_out, read_address
 from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._runtime.conditions import condition_of
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve.answering import Family, handle, integer
 from ws2spi._runtime.sockets import SocketEntry, sockets
@@ -50,13 +51,12 @@ class Life(Family):
                 self.called(entry, c.FD_ACCEPT)
 
     def _accept(self, entry: SocketEntry, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: Any) -> int:
-        if lpfnCondition:
-            raise WinsockError(WSAError.WSAEOPNOTSUPP, "condition functions")
         # An address without a length is no error here: nothing is stored (witness P10).
         out = address_out(entry, addr, addrlen) if address_of(addrlen) else None
-        handle, peer = self.provider.accept(entry)
+        ask = condition_of(lpfnCondition, dwCallbackData, entry.family, out)
+        handle, peer = self.provider.accept(entry) if ask is None else self.provider.accept(entry, ask)
         self._opened(handle, entry.overlapped)
-        if out is not None:
+        if out is not None and ask is None:
             out(peer)
         return handle
 

@@ -1,0 +1,66 @@
+"""Beginning and ending connections with what few transports know: conditions, disconnect data."""
+
+from typing import Any
+
+from ws2spi._abi import constants as c
+from ws2spi._abi.errors import WinsockError
+from ws2spi._runtime import redirected
+from ws2spi.ws2_32._route import call, failed, route, status
+from ws2spi.ws2_32._sockets import _handed_out
+
+
+def WSAAccept(s: int, addr: Any, addrlen: Any, lpfnCondition: Any, dwCallbackData: int) -> int:
+    """Take the next connection of a listening socket, if a function of the caller's says so.
+
+    `lpfnCondition` is called in this thread and gives CF_ACCEPT, CF_REJECT, or CF_DEFER: the connection stays the first
+    one, and the next call asks again.
+
+    Returns: the socket of the connection, or INVALID_SOCKET with the code in the last error.
+    Errors: as accept(); and
+        WSAECONNREFUSED: CF_REJECT. WSATRY_AGAIN: CF_DEFER. WSAEACCES: a deferred connection was withdrawn.
+        WSAEINVAL: the function gave something else, or a socket group. WSAEFAULT: `lpfnCondition` is no function.
+    Source: winsock2.h, nf-winsock2-wsaaccept.
+    Differs: the peer is connected before the function is asked, also with SO_CONDITIONAL_ACCEPT; a rejected one sees a
+        reset.
+    """
+    handle = call("lpWSPAccept", c.INVALID_SOCKET, s, addr, addrlen, lpfnCondition, dwCallbackData)
+    if handle != c.INVALID_SOCKET:
+        _handed_out(handle, route(s).overlapped)
+    return handle
+
+
+def WSASendDisconnect(s: int, lpOutboundDisconnectData: Any) -> int:
+    """End the sending direction, after what was sent.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN. WSAENOPROTOOPT: disconnect data, which TCP does not carry.
+    Source: winsock2.h, nf-winsock2-wsasenddisconnect.
+    Differs: nothing.
+    """
+    return _disconnect("lpWSPSendDisconnect", s, lpOutboundDisconnectData, c.SD_SEND)
+
+
+def WSARecvDisconnect(s: int, lpInboundDisconnectData: Any) -> int:
+    """End the receiving direction: further receives are refused, and the peer may send until the window is full.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN. WSAENOPROTOOPT: room for disconnect data, which TCP does not carry.
+    Source: winsock2.h, nf-winsock2-wsarecvdisconnect.
+    Differs: nothing.
+    """
+    return _disconnect("lpWSPRecvDisconnect", s, lpInboundDisconnectData, c.SD_RECEIVE)
+
+
+def _disconnect(function: str, s: int, data: Any, how: int) -> int:
+    try:
+        entry = route(s)
+        if entry.pair is not None and how != c.SD_RECEIVE:
+            entry.pair.before_send()  # what foreign code has written goes before the end
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
+    result = status(function, s, data)
+    if not result:
+        redirected.after_shutdown(entry, how)
+    return result
