@@ -44,9 +44,7 @@ class Condition:
         self, caller: Any, caller_data: Any, sqos: Any, gqos: Any, callee: Any, callee_data: Any, g: Any, data: int
     ) -> int:
         self.threads.append(threading.get_ident())
-        names = [
-            addresses.unpack(ctypes.string_at(one.contents.buf, one.contents.len))[1] for one in (caller, callee)
-        ]
+        names = [addresses.unpack(ctypes.string_at(one.contents.buf, one.contents.len))[1] for one in (caller, callee)]
         self.asked.append((*names, caller_data, sqos, gqos, callee_data.contents.len, g.contents.value, data))
         g.contents.value = self.group
         return self.answers.pop(0)

@@ -153,6 +153,10 @@ class Connection(Mending, Accepting, Urgent):
     def listen(self, backlog: int) -> None:
         """Become a listener: from now on receives give accepted connections."""
         self.perform("listen", backlog)
+        self.become_listener()
+
+    def become_listener(self) -> None:
+        """The socket listens already: receives give accepted connections."""
         self._inside(self._become_listener)
 
     # -- leaving ---------------------------------------------------------------------------------------------------

@@ -21,9 +21,7 @@ _Pointer: Any = ctypes._Pointer
 _POINTER = ctypes.c_void_p
 # int CALLBACK (LPWSABUF lpCallerId, LPWSABUF lpCallerData, LPQOS lpSQOS, LPQOS lpGQOS, LPWSABUF lpCalleeId,
 #               LPWSABUF lpCalleeData, GROUP *g, DWORD_PTR dwCallbackData)
-_PROTOTYPE: Any = ctypes.CFUNCTYPE(
-    INT, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, DWORD_PTR
-)
+_PROTOTYPE: Any = ctypes.CFUNCTYPE(INT, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, DWORD_PTR)
 
 
 def condition_of(

@@ -74,8 +74,9 @@ class OptionCalls:
         """FIONBIO, the other way round; whoever uses the handle as a file meets the same mode."""
         state: Socket = entry.state
         state.blocking = blocking
-        if entry.pair is not None:
-            entry.pair.nonblocking = not blocking
+        for one in tuple(state.entries):
+            if one.pair is not None:
+                one.pair.nonblocking = not blocking
         if self.ifs:
             os.set_blocking(entry.number, blocking)
 

@@ -16,6 +16,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import INT, WSPPROC_NAMES
 from ws2spi._engine import lingering
 from ws2spi._engine.connection import Connection
+from ws2spi._engine.transport import SocketTransport
 from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import Served
@@ -54,6 +55,16 @@ class LayeredProvider(SocketProvider):
         return next((entry for entry in own if info.chain[-len(entry.chain) :] == entry.chain), own[0] if own else info)
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
+        stack, below = self._whole(info)
+        if below.provider_id in (BASE_IPV4, BASE_IPV6):
+            return stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
+        return stack.connection(runtime.engine, ProviderTransport.open(below, self._private))
+
+    def over(self, info: CatalogEntry, transport: SocketTransport) -> Connection:
+        return self._whole(info)[0].connection(runtime.engine, transport)
+
+    def _whole(self, info: CatalogEntry) -> tuple[Stack, CatalogEntry]:
+        """All layers of ours over each other, and what is below the last."""
         layers = self.stack.layers
         below = _below(info)
         # Stacks over stacks are one stack: the boundary between two of ours is a call, not a socket handle.
@@ -61,10 +72,7 @@ class LayeredProvider(SocketProvider):
         while isinstance(provider := runtime.provider(below), LayeredProvider) and provider.table is None:
             layers += provider.stack.layers
             below = _below(below)
-        stack = self.stack if layers is self.stack.layers else Stack(layers)
-        if below.provider_id in (BASE_IPV4, BASE_IPV6):
-            return stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
-        return stack.connection(runtime.engine, ProviderTransport.open(below, self._private))
+        return self.stack if layers is self.stack.layers else Stack(layers), below
 
     def cleanup(self) -> None:
         if self._ends_itself and self.table is not None and not self._ending:

@@ -7,6 +7,7 @@ from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion
+from ws2spi._runtime.sockets import SocketEntry
 
 if TYPE_CHECKING:
     from ws2spi.providers.network_events import Selection
@@ -27,6 +28,7 @@ class Socket:
         "connecting",
         "connection",
         "deferred",
+        "entries",
         "error",
         "group",
         "info",
@@ -59,6 +61,7 @@ class Socket:
         self.send_timeout: float | None = None
         self.error = 0  # SO_ERROR: a WSA code, read once
         self.closed = False  # closesocket was called
+        self.entries: set[SocketEntry] = set()  # its handles; more than one once it was duplicated
         self.deferred: list[Connection] = []  # of a listener: connections on which a condition has not decided
         self.multipoint = False  # made as a leaf of multipoint sessions
         self.group: Address | None = None  # the multipoint session that was joined

@@ -27,6 +27,7 @@ from ws2spi.providers import network_events
 from ws2spi.providers.accepting import AcceptCalls
 from ws2spi.providers.control import OptionCalls
 from ws2spi.providers.data import DataCalls
+from ws2spi.providers.duplicates import DuplicateCalls
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
@@ -38,7 +39,7 @@ _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
 _FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
+class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -91,31 +92,40 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
         except BaseException:
             connection.close()
             raise
+        return self._enrol(number, Socket(connection, info))
+
+    def _enrol(self, number: int, state: Socket) -> SocketEntry:
+        """A new handle of a socket."""
+        connection = state.connection
         found = sockets.lookup(number).of(self)
         if found is None:
             connection.close()
             raise WinsockError(
-                WSAError.WSAEPROVIDERFAILEDINIT, f"catalog entry {info.catalog_id} is another provider's"
+                WSAError.WSAEPROVIDERFAILEDINIT, f"catalog entry {state.info.catalog_id} is another provider's"
             )
-        found.state = Socket(connection, info)
+        found.state = state
+        state.entries.add(found)
         found.on_purge = self._purged
         self._open[number] = found
         if found.pair is not None:
             entry = found
             found.pair.on_gone = lambda: self._last_copy_closed(entry)
-            state = found.state
             found.pair.receivable = lambda: state.connected or not state.stream
             found.pair.attach(connection)
         return found
 
     def close(self, entry: SocketEntry) -> None:
         state: Socket = entry.state
+        if len(state.entries) > 1:
+            self._close_copy(entry)
+            return
         if not state.blocking and self._would_linger(state):
             raise WinsockError(WSAError.WSAEWOULDBLOCK, "unsent data and a linger time")
         network_events.end(state)
         self._open.pop(entry.number, None)
         if self.ifs:
             forget_ifs_handle(entry.number)
+            self.close_number(entry)
             state.connection.close()
         else:
             # What lies behind ends with the last copy of the handle; a child may still hold one.
@@ -136,8 +146,17 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
         """The hidden end hung up: closesocket and nobody else had it, or foreign code closed the descriptor."""
         self._forget(entry)
         sockets.remove(entry)
+        if self._others_have(entry):
+            return
         network_events.end(entry.state)
         entry.state.connection.close()
+
+    def _others_have(self, entry: SocketEntry) -> bool:
+        """Whether the socket of a handle that is gone has further ones."""
+        others: set[SocketEntry] = entry.state.entries
+        was = entry in others
+        others.discard(entry)
+        return bool(others) or not was
 
     def _forget(self, entry: SocketEntry) -> None:
         if self._open.get(entry.number) is entry:  # else the number is another socket's by now
@@ -147,6 +166,8 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
         """The number was given out again: foreign code had closed our descriptor. Close nothing under it."""
         self._forget(entry)
         if entry.state is None:
+            return
+        if self._others_have(entry) and not (self.ifs and entry.number == entry.state.connection.transport.fd):
             return
         network_events.end(entry.state)
         if self.ifs:
@@ -170,6 +191,7 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, NetworkEvents):
                     forget_ifs_handle(entry.number)
                 except WinsockError:
                     pass
+                self.close_number(entry)
             elif entry.pair is not None:
                 entry.pair.settle()  # what foreign code wrote was accepted, too
             state.connection.close()

@@ -111,6 +111,8 @@ ioctlsocket = exported(_sockets.ioctlsocket)
 WSAIoctl = exported(_sockets.WSAIoctl)
 
 WSAAccept = exported(_sessions.WSAAccept)
+WSADuplicateSocketW = exported(_sessions.WSADuplicateSocketW)
+WSADuplicateSocketA = exported(_sessions.WSADuplicateSocketA)
 WSASendDisconnect = exported(_sessions.WSASendDisconnect)
 WSARecvDisconnect = exported(_sessions.WSARecvDisconnect)
 
@@ -289,6 +291,7 @@ WSAEnumNameSpaceProviders = WSAEnumNameSpaceProvidersW
 WSAEnumNameSpaceProvidersEx = WSAEnumNameSpaceProvidersExW
 WSCEnumNameSpaceProviders = WSAEnumNameSpaceProvidersW
 WSASocket = WSASocketW
+WSADuplicateSocket = WSADuplicateSocketW
 
 __all__ = [
     "ADDRINFOA",
@@ -387,6 +390,9 @@ __all__ = [
     "WSACloseEvent",
     "WSAConnect",
     "WSACreateEvent",
+    "WSADuplicateSocket",
+    "WSADuplicateSocketA",
+    "WSADuplicateSocketW",
     "WSAEnumNameSpaceProviders",
     "WSAEnumNameSpaceProvidersA",
     "WSAEnumNameSpaceProvidersEx",

@@ -1,9 +1,14 @@
-"""Beginning and ending connections with what few transports know: conditions, disconnect data."""
+"""Beginning and ending connections with what few transports know, and sharing them: conditions, disconnect data,
+duplicates.
+"""
 
+import ctypes
 from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError
+from ws2spi._abi.memory import address_of, write_bytes
+from ws2spi._abi.types import WSAPROTOCOL_INFOW
 from ws2spi._runtime import redirected
 from ws2spi.ws2_32._route import call, failed, route, status
 from ws2spi.ws2_32._sockets import _handed_out
@@ -63,4 +68,37 @@ def _disconnect(function: str, s: int, data: Any, how: int) -> int:
     result = status(function, s, data)
     if not result:
         redirected.after_shutdown(entry, how)
+    return result
+
+
+def WSADuplicateSocketW(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
+    """Describe a socket so that a process can have it, too: its WSASocket, given `lpProtocolInfo`, shares the socket.
+
+    A description works once. The socket ends when all its handles are closed.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAEMFILE, WSAENOBUFS. WSAEFAULT: `lpProtocolInfo` is NULL.
+        WSAEINVAL: no such process; or a layer of the socket touches bytes, and it is another process: it is named on
+        stderr.
+    Source: winsock2.h, nf-winsock2-wsaduplicatesocketw.
+    Differs: this process must live until the other one has made its socket. Between processes the blocking mode,
+        time-outs and shut directions are copied once, and network events are each process's own.
+    """
+    return status("lpWSPDuplicateSocket", s, dwProcessId, lpProtocolInfo)
+
+
+def WSADuplicateSocketA(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
+    """Describe a socket for another process, as WSADuplicateSocketW, in the structure with single-byte text.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSADuplicateSocketW.
+    Source: winsock2.h, nf-winsock2-wsaduplicatesocketa.
+    Differs: as WSADuplicateSocketW.
+    """
+    wide = WSAPROTOCOL_INFOW()
+    result = status("lpWSPDuplicateSocket", s, dwProcessId, ctypes.byref(wide) if address_of(lpProtocolInfo) else None)
+    if not result:
+        text = str(wide.szProtocol).encode("ascii", "replace")[:255].ljust(256, b"\0")
+        write_bytes(lpProtocolInfo, bytes(wide)[: WSAPROTOCOL_INFOW.szProtocol.offset] + text)
     return result

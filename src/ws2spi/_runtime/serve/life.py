@@ -4,7 +4,7 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, deref
+from ws2spi._abi.memory import address_of, deref, write_bytes
 from ws2spi._abi.types import WSABUF, WSAPROTOCOL_INFOW
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.arguments import address_out, read_address
@@ -21,6 +21,12 @@ class Life(Family):
     @handle
     def WSPSocket(self, af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, dwFlags: int) -> int:
         info = _catalog_entry(lpProtocolInfo)
+        token = deref(lpProtocolInfo, WSAPROTOCOL_INFOW).dwProviderReserved
+        adopt = getattr(self.provider, "adopt", None)
+        if token and adopt is not None:
+            handle: int = adopt(token, info)
+            self._opened(handle, bool(dwFlags & c.WSA_FLAG_OVERLAPPED))
+            return handle
         handle = self.provider.socket(
             _given(af, info.address_family),
             _given(type, info.socket_type),
@@ -106,6 +112,19 @@ class Life(Family):
         entry = self.entry(s)
         _refuse_disconnect_data(lpInboundDisconnectData)
         self.provider.shutdown(entry, c.SD_RECEIVE)
+        return 0
+
+    @integer
+    def WSPDuplicateSocket(self, s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
+        entry = self.entry(s)
+        duplicate = getattr(self.provider, "duplicate", None)
+        if duplicate is None:
+            raise WinsockError(WSAError.WSAEOPNOTSUPP, "duplicates")
+        if not address_of(lpProtocolInfo):
+            raise WinsockError(WSAError.WSAEFAULT, "no place for the protocol info")
+        structure = protocol_info.structure(entry.info)
+        structure.dwProviderReserved = duplicate(entry, dwProcessId)
+        write_bytes(lpProtocolInfo, bytes(structure))
         return 0
 
     @integer
