@@ -95,6 +95,11 @@ def load_int(arg: Any) -> int:
     return int(_int32_at(address_of(arg)).value)
 
 
+def load_word(arg: Any) -> int:
+    """The 16-bit number at an address."""
+    return ctypes.c_uint16.from_address(address_of(arg)).value
+
+
 def load_dword(arg: Any) -> int:
     """The unsigned 32-bit integer at `arg`."""
     return int(_uint32_at(address_of(arg)).value)
@@ -223,6 +228,7 @@ __all__ = [
     "load_dword",
     "load_int",
     "load_pointer_sized",
+    "load_word",
     "read_bytes",
     "read_narrow",
     "read_wide",

@@ -26,10 +26,10 @@ from ws2spi._abi.constants import FD_SETSIZE, MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LE
 from ws2spi._abi.wide import LPWSTR, WCHAR, Structure
 
 __all__ = [
-    "BOOL", "BYTE", "DWORD", "DWORD_PTR", "GROUP", "GUID", "HANDLE", "INT", "LINGER", "LONG", "LPDWORD", "LPINT",
-    "LPVOID", "LPWSTR", "MSG", "OVERLAPPED", "OVERLAPPED_ENTRY", "POINT", "SHORT", "SOCKADDR", "SOCKADDR_IN",
-    "SOCKADDR_IN6", "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT", "WCHAR", "WORD",
-    "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLDATA", "WSAPOLLFD",
+    "BOOL", "BYTE", "DWORD", "DWORD_PTR", "FLOWSPEC", "GROUP", "GUID", "HANDLE", "INT", "LINGER", "LONG", "LPDWORD",
+    "LPINT", "LPVOID", "LPWSTR", "MSG", "OVERLAPPED", "OVERLAPPED_ENTRY", "POINT", "QOS", "SHORT", "SOCKADDR",
+    "SOCKADDR_IN", "SOCKADDR_IN6", "SOCKADDR_STORAGE", "SOCKET", "TIMEVAL", "UINT", "ULONG", "ULONG_PTR", "USHORT",
+    "WCHAR", "WORD", "WSABUF", "WSADATA", "WSAEVENT", "WSANETWORKEVENTS", "WSAOVERLAPPED", "WSAPOLLDATA", "WSAPOLLFD",
     "WSAPROTOCOLCHAIN", "WSAPROTOCOL_INFOA", "WSAPROTOCOL_INFOW", "WSATHREADID", "WSPDATA", "WSPPROC_NAMES",
     "WSPPROC_TABLE", "WSPUPCALLTABLE", "WSPUPCALL_NAMES", "Structure", "fd_set", "sockaddr",
 ]  # fmt: skip
@@ -210,6 +210,27 @@ class MSG(Structure):
 
 class TIMEVAL(Structure):
     _fields_ = [("tv_sec", LONG), ("tv_usec", LONG)]
+
+
+class FLOWSPEC(Structure):
+    """What one direction of a connection asks of the network."""
+
+    _fields_ = [
+        ("TokenRate", ULONG),
+        ("TokenBucketSize", ULONG),
+        ("PeakBandwidth", ULONG),
+        ("Latency", ULONG),
+        ("DelayVariation", ULONG),
+        ("ServiceType", ULONG),
+        ("MaxSduSize", ULONG),
+        ("MinimumPolicedSize", ULONG),
+    ]
+
+
+class QOS(Structure):
+    """Both directions, and what a provider adds."""
+
+    _fields_ = [("SendingFlowspec", FLOWSPEC), ("ReceivingFlowspec", FLOWSPEC), ("ProviderSpecific", WSABUF)]
 
 
 class LINGER(Structure):

@@ -4,6 +4,8 @@ A receive is a `Receive` request. At most one `recv` of the top layer, the pump,
 the inbox, and requests are served from there in order. Where no layer overrides `recv` (`raw_recv`), nothing is ever
 read ahead: the pump moves no bytes before a request is there to take them, and the kernel answers questions of
 readiness.
+
+Why one file: the queue, the pump and the inbox are one set of states; each way in must know what the others left.
 """
 
 from _thread import get_ident
@@ -17,7 +19,7 @@ from ws2spi._engine.driving import FATAL, Driving, afresh, would_block
 from ws2spi._engine.inbox import ByteInbox, ItemInbox
 from ws2spi._engine.interrupts import came_from_outside
 from ws2spi._engine.operations import Done, Kind, Receive, Request, Role, Task, Want, is_suspended
-from ws2spi._engine.transport import EVERYTHING, MAX_DATAGRAM
+from ws2spi._engine.transport import EVERYTHING, MAX_DATAGRAM, Address
 from ws2spi._executive import threads
 
 
@@ -160,6 +162,17 @@ class Receiving(Driving):
             self.mailbox.steps.append((self._receive_left, (request, None, False, error)))
             self.mailbox.drain()
             raise
+
+    def forget_others(self, peer: Address) -> None:
+        """A datagram socket has a new peer: what others have sent before is not received any more."""
+        self._inside(self._forget_others, peer)
+
+    def _forget_others(self, peer: Address) -> None:
+        if self.transport.direct:
+            self.transport.forget_others()
+        inbox = cast(ItemInbox, self._inbox)
+        for item in [item for item in inbox if item[1][:2] != peer[:2]]:
+            inbox.remove(item)
 
     def put_back(self, data: bytes) -> None:
         """Bytes of the stream that were received for somebody else come first again. Any thread."""

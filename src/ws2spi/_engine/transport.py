@@ -72,8 +72,10 @@ class SocketTransport:
         "closed",
         "connection",
         "fd",
+        "kept",
         "read",
         "reader",
+        "refusals",
         "reset",
         "saves_urgent",
         "sent",
@@ -103,6 +105,8 @@ class SocketTransport:
         self.reset = False  # a call was told of a reset, which the kernel tells once
         self.saves_urgent = False  # somebody has asked for urgent data: a receive must not read past it
         self.urgent = b""  # saved so
+        self.kept: list[tuple[bytes, Address]] = []  # datagrams taken from the kernel that come before its own
+        self.refusals = True  # datagrams: a receive is told that an earlier one found nobody
         self.sent = 0
         self.taken: Any = None  # [new socket, its descriptor] of an accept
         self._recv = sock.recv
@@ -221,12 +225,16 @@ class SocketTransport:
         turn.taken = True
         try:
             while True:
+                if self.kept:
+                    return self.kept.pop(0)
                 try:
                     for result in map(self.sock.recvfrom, (size,), _RECV_FLAGS):
                         return result
                 except BlockingIOError:
                     await park(self.read)
                 except OSError as error:
+                    if error.errno == errno.ECONNREFUSED and not self.refusals:
+                        continue  # SIO_UDP_CONNRESET is off
                     raise self._failed(error, "recv") from None
         finally:
             if turn.waiting:
@@ -431,13 +439,28 @@ class SocketTransport:
 
     def peek_from(self) -> tuple[bytes, Address]:
         """The first datagram, which stays, and its sender; WSAEWOULDBLOCK when there is none."""
+        if self.kept:
+            return self.kept[0]
         try:
             return self.sock.recvfrom(MAX_DATAGRAM, _RECV | socket.MSG_PEEK)
         except OSError as error:
             raise self._failed(error, "recv") from None
 
+    def forget_others(self) -> None:
+        """Of the datagrams that have arrived, only those of the peer stay. Linux filters the later ones alone."""
+        try:
+            peer = self.sock.getpeername()
+            while True:
+                for data, sender in map(self.sock.recvfrom, (MAX_DATAGRAM,), _RECV_FLAGS):
+                    if sender[:2] == peer[:2]:
+                        self.kept.append((data, sender))
+        except OSError as error:  # no more; an error is no datagram, and about the peer before
+            winsock_error(error, "recv")
+
     def ready(self, kind: Kind) -> bool:
         """Whether poll shows input (READ) or room (WRITE) now, errors and ends included."""
+        if self.kept and kind is Kind.READ:
+            return True
         poll = select.poll()
         poll.register(self.fd, select.POLLIN | select.POLLRDHUP if kind is Kind.READ else select.POLLOUT)
         return bool(poll.poll(0))
@@ -447,7 +470,9 @@ class SocketTransport:
         poll = select.poll()
         poll.register(self.fd, _SHOWN)
         ready = poll.poll(0)
-        return (ready[0][1] if ready else 0) | (select.POLLPRI if self.urgent else 0)
+        return (ready[0][1] if ready else 0) | (
+            (select.POLLPRI if self.urgent else 0) | (select.POLLIN if self.kept else 0)
+        )
 
     def urgent_inline(self) -> bool:
         """Whether urgent data comes as part of the stream (SO_OOBINLINE)."""
@@ -467,7 +492,7 @@ class SocketTransport:
 
     def _pending_datagrams(self) -> int:
         """Linux tells the length of the first only; peeks that move on from one to the next find the others."""
-        total = 0
+        total = sum(len(data) for data, _ in self.kept)
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, 0)
             while True:

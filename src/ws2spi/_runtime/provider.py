@@ -14,6 +14,7 @@ from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.threads import Thread
 
 if TYPE_CHECKING:
+    from ws2spi._runtime.address_lists import AddressList
     from ws2spi._runtime.catalog import CatalogEntry
     from ws2spi._runtime.completion import Completion
     from ws2spi._runtime.conditions import Condition
@@ -93,7 +94,7 @@ class Provider(Protocol):
 
     def ioctl(
         self, entry: "SocketEntry", code: int, data: bytes, out_size: int, completion: "Completion | None"
-    ) -> bytes | None:
+    ) -> "bytes | AddressList | None":
         """Perform a control code; return its output, or None when pending."""
         ...
 

@@ -1,6 +1,5 @@
-"""Socket options and control codes of a socket: what Linux answers, and what Winsock keeps for itself."""
+"""Socket options of a socket: what Linux answers, and what Winsock keeps for itself."""
 
-import errno
 import os
 import socket
 import struct
@@ -8,9 +7,7 @@ import time
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
-from ws2spi._engine.observing import URGENT
 from ws2spi._runtime import protocol_info
-from ws2spi._runtime.completion import Completion
 from ws2spi._runtime.sockets import SocketEntry
 from ws2spi.providers import options
 from ws2spi.providers.socket_state import Socket
@@ -19,7 +16,7 @@ _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
 
 
 class OptionCalls:
-    """WSPGetSockOpt, WSPSetSockOpt and WSPIoctl of a `SocketProvider`."""
+    """WSPGetSockOpt and WSPSetSockOpt of a `SocketProvider`."""
 
     ifs: bool
 
@@ -106,30 +103,6 @@ class OptionCalls:
                 return  # Linux shares an address with nobody unless asked to
         row = options.lookup(level, option)
         state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))
-
-    def ioctl(
-        self, entry: SocketEntry, code: int, data: bytes, out_size: int, completion: Completion | None
-    ) -> bytes | None:
-        state: Socket = entry.state
-        code &= 0xFFFFFFFF
-        if code == c.FIONBIO:
-            blocking = not _dword(data)
-            if blocking and state.selection is not None:
-                raise WinsockError(WSAError.WSAEINVAL, "blocking mode while network events are selected")
-            self.set_blocking(entry, blocking)
-            return b""
-        if code == c.FIONREAD:
-            waiting = entry.pair.waiting() if entry.pair is not None else 0
-            return struct.pack("<I", waiting or state.connection.available())
-        if code == c.SIOCATMARK:
-            if not state.stream:
-                raise WinsockError(WSAError.WSAEINVAL, "only a stream has a mark")
-            return struct.pack("<I", not state.connection.shown() & URGENT)
-        if code == c.SIO_BASE_HANDLE:
-            return struct.pack("<Q", state.connection.transport.fd)
-        if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):
-            return struct.pack("<Q", entry.number)
-        raise WinsockError(WSAError.WSAEOPNOTSUPP, f"control code {code:#010x}", errno=errno.EOPNOTSUPP)
 
 
 def _dword(value: bytes) -> int:

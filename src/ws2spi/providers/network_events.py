@@ -238,6 +238,8 @@ def end(state: Socket) -> None:
     """The socket is being closed: nothing is told from here on, and who waits for it looks once more."""
     state.closed = True
     connection = state.connection
+    for watch in tuple(state.watches):
+        watch.close()
     while state.deferred:
         state.deferred.pop().abort()  # nobody is left to decide
     selection, state.selection = state.selection, None

@@ -28,6 +28,7 @@ class Socket:
         "connecting",
         "connection",
         "deferred",
+        "elsewhere",
         "entries",
         "error",
         "group",
@@ -42,6 +43,8 @@ class Socket:
         "shut_recv",
         "shut_send",
         "stream",
+        "watched",
+        "watches",
     )
 
     def __init__(self, connection: Connection, info: CatalogEntry) -> None:
@@ -62,6 +65,9 @@ class Socket:
         self.error = 0  # SO_ERROR: a WSA code, read once
         self.closed = False  # closesocket was called
         self.entries: set[SocketEntry] = set()  # its handles; more than one once it was duplicated
+        self.watches: list[Connection] = []  # netlink sockets of requests for changes of the network
+        self.watched: set[int] = set()  # control codes that asked for a network event
+        self.elsewhere: dict[Request, Connection] = {}  # of `pending`: whose request it is, if not the socket's own
         self.deferred: list[Connection] = []  # of a listener: connections on which a condition has not decided
         self.multipoint = False  # made as a leaf of multipoint sessions
         self.group: Address | None = None  # the multipoint session that was joined

@@ -26,8 +26,10 @@ from ws2spi._runtime.upcalls.handles import forget_ifs_handle
 from ws2spi.providers import network_events
 from ws2spi.providers.accepting import AcceptCalls
 from ws2spi.providers.control import OptionCalls
+from ws2spi.providers.control_codes import ControlCodes
 from ws2spi.providers.data import DataCalls
 from ws2spi.providers.duplicates import DuplicateCalls
+from ws2spi.providers.multipoint import MultipointCalls, is_leaf
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
@@ -39,7 +41,7 @@ _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
 _FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, NetworkEvents):
+class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, DuplicateCalls, MultipointCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -58,7 +60,10 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, Networ
     # -- life ------------------------------------------------------------------------------------------------------
 
     def socket(self, af: int, type: int, protocol: int, info: CatalogEntry, flags: int) -> int:
-        return self._register(self.open(af, type, protocol, info), info).number
+        leaf = is_leaf(type, flags)
+        entry = self._register(self.open(af, type, protocol, info), info)
+        entry.state.multipoint = leaf
+        return entry.number
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
         """A new connection of this provider's layers over what lies beneath them."""
@@ -242,8 +247,8 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, Networ
             raise WinsockError(WSAError.WSAEISCONN)
         if state.connecting is not None:
             raise WinsockError(WSAError.WSAEALREADY)
-        if not address[1]:
-            raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
+        if not address[1] or address[0] in ("0.0.0.0", "::"):
+            raise WinsockError(WSAError.WSAEADDRNOTAVAIL, f"{address[0]} port {address[1]}")
         state.connect_failed = False
         if state.blocking:
             state.connection.connect(address)
@@ -288,7 +293,10 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, Networ
             state.connection.transport.dissolve()
             state.connected = False
             return
+        if not address[1]:
+            raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
         state.connection.connect(address)
+        state.connection.forget_others(address)
         self._now_connected(state)
 
     def shutdown(self, entry: SocketEntry, how: int) -> None:
@@ -338,7 +346,7 @@ class SocketProvider(OptionCalls, AcceptCalls, DataCalls, DuplicateCalls, Networ
             and (overlapped is None or completion.overlapped is overlapped)
         ]
         for request in wanted:
-            state.connection.cancel(request)
+            state.elsewhere.get(request, state.connection).cancel(request)
         return len(wanted)
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:

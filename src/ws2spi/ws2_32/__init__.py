@@ -40,10 +40,12 @@ from ws2spi._abi.names import (
 )
 from ws2spi._abi.types import (
     DWORD,
+    FLOWSPEC,
     GUID,
     HANDLE,
     LINGER,
     OVERLAPPED,
+    QOS,
     SOCKADDR,
     SOCKADDR_IN,
     SOCKADDR_IN6,
@@ -111,6 +113,8 @@ ioctlsocket = exported(_sockets.ioctlsocket)
 WSAIoctl = exported(_sockets.WSAIoctl)
 
 WSAAccept = exported(_sessions.WSAAccept)
+WSAJoinLeaf = exported(_sessions.WSAJoinLeaf)
+WSAGetQOSByName = exported(_sessions.WSAGetQOSByName)
 WSADuplicateSocketW = exported(_sessions.WSADuplicateSocketW)
 WSADuplicateSocketA = exported(_sessions.WSADuplicateSocketA)
 WSASendDisconnect = exported(_sessions.WSASendDisconnect)
@@ -304,6 +308,7 @@ __all__ = [
     "FD_ISSET",
     "FD_SET",
     "FD_ZERO",
+    "FLOWSPEC",
     "GUID",
     "HANDLE",
     "HOSTENT",
@@ -311,6 +316,7 @@ __all__ = [
     "NSP_ROUTINE",
     "OVERLAPPED",
     "PROTOENT",
+    "QOS",
     "SERVENT",
     "SOCKADDR",
     "SOCKADDR_IN",
@@ -406,6 +412,7 @@ __all__ = [
     "WSAEventSelect",
     "WSAGetLastError",
     "WSAGetOverlappedResult",
+    "WSAGetQOSByName",
     "WSAGetServiceClassInfo",
     "WSAGetServiceClassInfoA",
     "WSAGetServiceClassInfoW",
@@ -418,6 +425,7 @@ __all__ = [
     "WSAInstallServiceClassA",
     "WSAInstallServiceClassW",
     "WSAIoctl",
+    "WSAJoinLeaf",
     "WSALookupServiceBegin",
     "WSALookupServiceBeginA",
     "WSALookupServiceBeginW",

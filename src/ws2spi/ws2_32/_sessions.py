@@ -102,3 +102,51 @@ def WSADuplicateSocketA(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
         text = str(wide.szProtocol).encode("ascii", "replace")[:255].ljust(256, b"\0")
         write_bytes(lpProtocolInfo, bytes(wide)[: WSAPROTOCOL_INFOW.szProtocol.offset] + text)
     return result
+
+
+def WSAJoinLeaf(
+    s: int,
+    name: Any,
+    namelen: int,
+    lpCallerData: Any,
+    lpCalleeData: Any,
+    lpSQOS: Any,
+    lpGQOS: Any,
+    dwFlags: int,
+) -> int:
+    """Join a multicast group with a datagram socket made with WSA_FLAG_MULTIPOINT_C_LEAF and _D_LEAF.
+
+    Sends without an address go to the group; a socket that joined as a sender only cannot receive, and the reverse.
+
+    Returns: `s`, or INVALID_SOCKET with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAEFAULT, WSAEAFNOSUPPORT, WSAENETUNREACH, WSAENOBUFS.
+        WSAEINVAL: no multipoint socket, or unknown flags. WSAEISCONN: a member already. WSAEADDRNOTAVAIL: no group.
+        WSAEPROTONOSUPPORT: caller data. WSAEOPNOTSUPP: flow specifications beyond best effort.
+    Source: winsock2.h, nf-winsock2-wsajoinleaf.
+    Differs: nothing.
+    """
+    return call(
+        "lpWSPJoinLeaf",
+        c.INVALID_SOCKET,
+        s,
+        name,
+        namelen,
+        lpCallerData,
+        lpCalleeData,
+        lpSQOS,
+        lpGQOS,
+        dwFlags,
+    )
+
+
+def WSAGetQOSByName(s: int, lpQOSName: Any, lpQOS: Any) -> int:
+    """Look up a quality-of-service template. There are none: an empty name gets the list of names, which is empty.
+
+    Returns: TRUE, or FALSE with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK. WSAEFAULT: no name. WSAEINVAL: no such template.
+    Source: winsock2.h, nf-winsock2-wsagetqosbyname.
+    Differs: nothing.
+    """
+    return call("lpWSPGetQOSByName", c.FALSE, s, lpQOSName, lpQOS)

@@ -42,7 +42,7 @@ def WSASocketW(af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, d
     Errors: as socket(); and
         WSAEINVAL: `lpProtocolInfo` names no entry.
     Source: winsock2.h, nf-winsock2-wsasocketw.
-    Differs: as socket(); socket groups and WSA_FLAG_MULTIPOINT_* are not acted on.
+    Differs: as socket(); socket groups are not acted on.
     """
     try:
         runtime.require()
@@ -183,9 +183,10 @@ def WSAConnect(s: int, name: Any, namelen: int, lpCallerData: Any, lpCalleeData:
 
     Returns: 0, or SOCKET_ERROR with the code in the last error.
     Errors: as connect(); and
-        WSAEPROTONOSUPPORT: caller data, which the transport cannot carry.
+        WSAEPROTONOSUPPORT: caller data, which the transport cannot carry. WSAEOPNOTSUPP: flow specifications that ask
+            for more than best effort.
     Source: winsock2.h, nf-winsock2-wsaconnect.
-    Differs: the flow specifications are ignored.
+    Differs: nothing.
     """
     return status("lpWSPConnect", s, name, namelen, lpCallerData, lpCalleeData, lpSQOS, lpGQOS)
 
@@ -315,9 +316,11 @@ def WSAIoctl(
     Returns: 0, or SOCKET_ERROR with the code in the last error.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSAEFAULT: a pointer or a short buffer. WSAEOPNOTSUPP: an unknown code.
-        WSAEINVAL: not in this state. WSA_IO_PENDING.
+        WSAEINVAL: not in this state, or not for this kind of socket. WSAEWOULDBLOCK, WSA_IO_PENDING.
+        WSAENOPROTOOPT: circular queues, companion interfaces and quality of service, which there are not.
     Source: winsock2.h, nf-winsock2-wsaioctl.
-    Differs: with an OVERLAPPED `lpcbBytesReturned` may be NULL, as the page says; Windows gives WSAEFAULT.
+    Differs: with an OVERLAPPED `lpcbBytesReturned` may be NULL, as the page says; Windows gives WSAEFAULT. Keep-alive
+        times are rounded to seconds. A change of routes is told whichever destination was asked for.
     """
     result = status(
         "lpWSPIoctl",

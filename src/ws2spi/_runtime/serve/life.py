@@ -4,14 +4,14 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, deref, write_bytes
-from ws2spi._abi.types import WSABUF, WSAPROTOCOL_INFOW
+from ws2spi._abi.memory import address_of, deref, load_word, write_bytes
+from ws2spi._abi.types import QOS, WSABUF, WSAPROTOCOL_INFOW
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.arguments import address_out, read_address
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.conditions import condition_of
 from ws2spi._runtime.process import runtime
-from ws2spi._runtime.serve.answering import Family, handle, integer
+from ws2spi._runtime.serve.answering import Family, boolean, handle, integer
 from ws2spi._runtime.sockets import SocketEntry, sockets
 
 
@@ -83,14 +83,46 @@ class Life(Family):
     ) -> int:
         entry = self.entry(s)
         address = read_address(entry, name, namelen, WSAError.WSAEAFNOSUPPORT)
-        caller_data = deref(lpCallerData, WSABUF)
-        if caller_data is not None and caller_data.len:
-            raise WinsockError(WSAError.WSAEPROTONOSUPPORT, "caller data")
+        _refuse_extras(lpCallerData, lpSQOS)
         self.provider.connect(entry, address)
         callee_data = deref(lpCalleeData, WSABUF)
         if callee_data is not None:
             callee_data.len = 0
         return 0
+
+    @handle
+    def WSPJoinLeaf(
+        self,
+        s: int,
+        name: Any,
+        namelen: int,
+        lpCallerData: Any,
+        lpCalleeData: Any,
+        lpSQOS: Any,
+        lpGQOS: Any,
+        dwFlags: int,
+    ) -> int:
+        entry = self.entry(s)
+        join = getattr(self.provider, "join_leaf", None)
+        if join is None:
+            raise WinsockError(WSAError.WSAEOPNOTSUPP, "multipoint sessions")
+        address = read_address(entry, name, namelen, WSAError.WSAEAFNOSUPPORT)
+        _refuse_extras(lpCallerData, lpSQOS)
+        member: int = join(entry, address, dwFlags)
+        callee_data = deref(lpCalleeData, WSABUF)
+        if callee_data is not None:
+            callee_data.len = 0
+        return member
+
+    @boolean
+    def WSPGetQOSByName(self, s: int, lpQOSName: Any, lpQOS: Any) -> int:
+        self.entry(s)
+        name = deref(lpQOSName, WSABUF)
+        if name is None or not name.buf or name.len < 2:
+            raise WinsockError(WSAError.WSAEFAULT, "no name, or no room for the end of the list of names")
+        if load_word(name.buf):
+            raise WinsockError(WSAError.WSAEINVAL, "there are no templates")
+        return c.TRUE  # the list of names, which is empty, is what stands there already
 
     @integer
     def WSPShutdown(self, s: int, how: int) -> int:
@@ -148,6 +180,20 @@ def _catalog_entry(lpProtocolInfo: Any) -> CatalogEntry:
     if source is None:
         raise WinsockError(WSAError.WSAEFAULT, "no protocol info")
     return runtime.catalog.get(source.dwCatalogEntryId) or protocol_info.read(source)
+
+
+def _refuse_extras(caller_data: Any, flows: Any) -> None:
+    """Errors:
+    WSAEPROTONOSUPPORT: caller data. WSAEOPNOTSUPP: flow specifications that ask for more than best effort.
+    """
+    data = deref(caller_data, WSABUF)
+    if data is not None and data.len:
+        raise WinsockError(WSAError.WSAEPROTONOSUPPORT, "caller data")
+    wanted = deref(flows, QOS)
+    if wanted is not None:
+        for flow in (wanted.SendingFlowspec, wanted.ReceivingFlowspec):
+            if flow.ServiceType & 0xFFFF not in (c.SERVICETYPE_NOTRAFFIC, c.SERVICETYPE_BESTEFFORT):
+                raise WinsockError(WSAError.WSAEOPNOTSUPP, f"service type {flow.ServiceType}")
 
 
 def _refuse_disconnect_data(argument: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import load_dword, read_bytes, store_int, write_bytes
+from ws2spi._abi.memory import address_of, load_dword, read_bytes, store_int, write_bytes
+from ws2spi._runtime.address_lists import AddressList
 from ws2spi._runtime.arguments import address_out, read_address, read_buffers
 from ws2spi._runtime.completion import Completion, begin, is_null, overlapped_of
 from ws2spi._runtime.serve.answering import Family, boolean
@@ -210,8 +211,13 @@ class Transfer(Family):
                 output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, completion.offered)
             if output is None:
                 return _pending(lpErrno)
-            if len(output) > cbOutBuffer or (output and is_null(lpvOutBuffer)):
-                raise WinsockError(WSAError.WSAEFAULT, f"{cbOutBuffer} bytes for {len(output)}")
+            needed = output.size() if isinstance(output, AddressList) else len(output)
+            if needed > cbOutBuffer or (needed and is_null(lpvOutBuffer)):
+                if not is_null(lpcbBytesReturned):
+                    store_int(lpcbBytesReturned, needed)
+                raise WinsockError(WSAError.WSAEFAULT, f"{cbOutBuffer} bytes for {needed}")
+            if isinstance(output, AddressList):
+                output = output.stored_at(address_of(lpvOutBuffer))
             write_bytes(lpvOutBuffer, output)
             if completion is not None:
                 completion.finished(len(output))
