@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-FACES = ("ws2_32", "kernel32", "user32")
+FACES = ("ws2_32", "kernel32", "user32", "mswsock")
 # The sections of a docstring of an exact face; the first three must be there.
 SECTIONS = ("Returns", "Errors", "Source", "Differs")
 

@@ -55,7 +55,7 @@ BERKELEY = {
 
 def functions() -> Iterator[tuple[str, str]]:
     """(name, docstring) of every function of the faces."""
-    for face in ("ws2_32", "kernel32", "user32"):
+    for face in ("ws2_32", "kernel32", "user32", "mswsock"):
         for path in [SOURCE / f"{face}.py", *sorted((SOURCE / face).glob("*.py"))]:
             if path.exists():
                 for node in ast.parse(path.read_text()).body:

@@ -21,6 +21,7 @@ FLOORS = {
     "redirect": 6,
     "ctypes": 7,
     "kernel32": 7,
+    "mswsock": 7,
     "user32": 7,
     "ws2_32": 7,
     "": 8,  # ws2spi/__init__.py, the public door

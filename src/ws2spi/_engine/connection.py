@@ -29,6 +29,7 @@ from ws2spi._engine.driving import EngineShape, aborted, afresh
 from ws2spi._engine.inbox import ItemInbox
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.mending import Mending
+from ws2spi._engine.messages import Messages
 from ws2spi._engine.operations import Cancelled, Done, Receive, Request, Role, Task, Want
 from ws2spi._engine.transport import EVERYTHING, Address, SocketTransport
 from ws2spi._engine.urgent import Urgent
@@ -38,7 +39,7 @@ _numbers = itertools.count(1)
 _STUBBORN = 1000  # awaits that a coroutine may reach after it was told to end, before we call it a bug
 
 
-class Connection(Mending, Accepting, Urgent):
+class Connection(Mending, Accepting, Urgent, Messages):
     """See the module's text. `plan` says which layers answer what; `origin` is handed to layers as it is."""
 
     def __init__(
@@ -149,6 +150,14 @@ class Connection(Mending, Accepting, Urgent):
         task.coroutine = work
         self._controls.append(task)
         self.step(task)
+
+    def take_place(self, other: "Connection") -> None:
+        """In the mailbox: become what is behind the descriptor of `other`, which is idle and has then lost it."""
+        for one in (self, other):
+            self.engine.disarm(one.transport)
+            one.transport.armed = 0
+        self.transport.take_place(other.transport)
+        self._arm(self.transport)
 
     def listen(self, backlog: int) -> None:
         """Become a listener: from now on receives give accepted connections."""

@@ -159,6 +159,12 @@ class FilePair:
         self._watched = behind.descriptor()
         sweeper_of(self._engine).add(self, self._watched)
 
+    def replace(self, behind: Behind) -> None:
+        """Something else lies behind from here on; what lay there before is idle."""
+        sweeper_of(self._engine).remove(self, self._watched)
+        self.shut_receive = False
+        self.attach(behind)
+
     def close(self) -> bool:
         """Close the client's end, if it still is ours. Returns whether that was its last copy."""
         number, self.number = self.number, -1

@@ -22,6 +22,7 @@ from ws2spi._engine import blocking
 from ws2spi._engine.boundary import Edge, describe
 from ws2spi._engine.driving import Driving
 from ws2spi._engine.interrupts import had_not_begun, is_engine, struck_frames
+from ws2spi._engine.messages import Transmission
 from ws2spi._engine.operations import Kind, Receive, Request, Role, Task
 
 
@@ -119,7 +120,9 @@ class Mending(Driving):
 
     def _begin_again(self, task: Task) -> None:
         sent = self.transport.sent if task.role is Role.SEND and self.raw_send else 0
-        if sent:
+        if isinstance(task.factory, Transmission):
+            task.factory.torn(sent)
+        elif sent:
             assert isinstance(task.factory, partial)
             data, *rest = task.factory.args
             if not self.transport.stream or sent == len(data):

@@ -27,6 +27,8 @@ class Receiving(Driving):
     """Receives, readability and acceptance of connections."""
 
     raw_recv: bool
+    labels: bool
+    labelled: Callable[[Any], Any]
     _connecting: bool
 
     def _init_receiving(self, produce: Call) -> None:
@@ -423,7 +425,7 @@ class Receiving(Driving):
             self._raw_pumped(task, head, data)
         elif not isinstance(data, bytes) or data:
             if not self._hand_over(task, data):
-                self._inbox.put(data)
+                self._inbox.put(self.labelled(data) if self.labels else data)
                 task.done = True
         else:
             self._end()

@@ -23,6 +23,7 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._engine.datagram import Datagram
 from ws2spi._engine.interrupts import raised_by_handler
 from ws2spi._engine.operations import Kind, Task, Turn, Want, park
 
@@ -40,6 +41,7 @@ _ABORTIVE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _SO_PEEK_OFF = 42  # asm-generic/socket.h; the socket module has no name for it
 _UNSPECIFIED = struct.pack("H14x", socket.AF_UNSPEC)
 MAX_DATAGRAM = 65536
+CONTROL_ROOM = 512  # bytes of control data that one datagram may bring
 EVERYTHING = -1  # all bits of `observing`
 
 
@@ -73,6 +75,8 @@ class SocketTransport:
         "connection",
         "fd",
         "kept",
+        "last",
+        "out_control",
         "read",
         "reader",
         "refusals",
@@ -85,6 +89,7 @@ class SocketTransport:
         "taken",
         "urgent",
         "watched",
+        "with_control",
         "write",
         "writer",
     )
@@ -108,6 +113,9 @@ class SocketTransport:
         self.kept: list[tuple[bytes, Address]] = []  # datagrams taken from the kernel that come before its own
         self.refusals = True  # datagrams: a receive is told that an earlier one found nobody
         self.sent = 0
+        self.with_control = False  # receives bring control data, and leave it in `last`
+        self.last: Any = None  # [(level, type, data)] and flags of the last datagram
+        self.out_control: Any = None  # goes with the datagram that is being sent
         self.taken: Any = None  # [new socket, its descriptor] of an accept
         self._recv = sock.recv
         self._send = sock.send
@@ -200,7 +208,9 @@ class SocketTransport:
         try:
             while True:
                 try:
-                    if address is None:
+                    if self.out_control:
+                        gone = map(self.sock.sendmsg, ((data,),), (self.out_control,), _SEND_FLAGS, (address,))
+                    elif address is None:
                         gone = map(self._send, (data,), _SEND_FLAGS)
                     else:
                         gone = map(self.sock.sendto, (data,), _SEND_FLAGS, (address,))
@@ -228,6 +238,8 @@ class SocketTransport:
                 if self.kept:
                     return self.kept.pop(0)
                 try:
+                    if self.with_control:
+                        return self._recv_message(size, _RECV)
                     for result in map(self.sock.recvfrom, (size,), _RECV_FLAGS):
                         return result
                 except BlockingIOError:
@@ -263,6 +275,59 @@ class SocketTransport:
             raise self._failed(error, "send") from None
         finally:
             turn.leave()
+
+    def _recv_message(self, size: int, flags: int) -> Datagram:
+        """One datagram, its sender, and its control data."""
+        data, control, got, sender = self.sock.recvmsg(size, CONTROL_ROOM, flags)
+        datagram = Datagram((data, sender))
+        self.last = datagram.control, datagram.flags = control, got
+        return datagram
+
+    async def send_file(self, file: int, offset: int, count: int) -> int:
+        """Bytes of a file, as many as go at once, at least one; 0 at its end.
+
+        sendfile() has no MSG_DONTWAIT: the descriptor is non-blocking for the length of one call, as for a connect.
+        """
+        turn = self._sending
+        if turn.taken:
+            await turn.join(self._owner())
+        turn.taken = True
+        self.sent = 0
+        try:
+            while True:
+                flags = fcntl.fcntl(self.fd, fcntl.F_GETFL)
+                try:
+                    if not flags & os.O_NONBLOCK:
+                        fcntl.fcntl(self.fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+                    for sent in map(os.sendfile, (self.fd,), (file,), (offset,), (count,)):
+                        self.sent = sent
+                        return sent
+                except BlockingIOError:
+                    pass
+                finally:
+                    if not flags & os.O_NONBLOCK:
+                        fcntl.fcntl(self.fd, fcntl.F_SETFL, flags)
+                await park(self.write)
+        except OSError as error:
+            raise self._failed(error, "send") from None
+        finally:
+            if turn.waiting:
+                turn.leave()
+            else:
+                turn.taken = False
+
+    def take_place(self, other: "SocketTransport") -> None:
+        """Become the socket behind the descriptor of `other`, whose own socket is gone then."""
+        os.dup2(self.fd, other.fd, inheritable=False)
+        self.sock, other.sock = other.sock, self.sock
+        self.fd = other.fd
+        self._recv, self._send = self.sock.recv, self.sock.send
+        other.closed = True
+        other.sock.close()
+
+    def share_address(self) -> None:
+        """Let another socket be bound to the same address while this one ends."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     async def wait(self, kind: Kind) -> None:
         """Ready for reading or writing, by poll; moves nothing."""
@@ -442,6 +507,8 @@ class SocketTransport:
         if self.kept:
             return self.kept[0]
         try:
+            if self.with_control:
+                return self._recv_message(MAX_DATAGRAM, _RECV | socket.MSG_PEEK)
             return self.sock.recvfrom(MAX_DATAGRAM, _RECV | socket.MSG_PEEK)
         except OSError as error:
             raise self._failed(error, "recv") from None

@@ -74,11 +74,16 @@ def read_buffers(buffers: Any, count: int) -> list[memoryview]:
             return [view(one.buf, one.len)]
     if not count:
         return []
-    return [view(_pointer_at(_addressof(one) + type(one).buf.offset).value, one.len) for one in _items(buffers, count)]
+    found = items(buffers, count, WSABUF)
+    return [view(_pointer_at(_addressof(one) + type(one).buf.offset).value, one.len) for one in found]
 
 
-def _items(buffers: Any, count: int) -> "Iterator[Any]":
-    """Yield `count` structures of the array that the argument names, in the client's own type where it shows one."""
+def items(buffers: Any, count: int, default: Any) -> "Iterator[Any]":
+    """Yield `count` structures of the array that the argument names: the client's own type, or `default`.
+
+    Errors:
+        WSAEFAULT: NULL.
+    """
     target = buffers
     if type(buffers) is _CArgument:
         target = buffers._obj
@@ -86,7 +91,7 @@ def _items(buffers: Any, count: int) -> "Iterator[Any]":
             target = address_of(buffers)  # byref with an offset: only the address says where
     if isinstance(target, ctypes.Array | _Pointer) and target and issubclass(_item_type(target), ctypes.Structure):
         return (target[index] for index in range(count))
-    kind: Any = type(target) if isinstance(target, ctypes.Structure) else WSABUF
+    kind: Any = type(target) if isinstance(target, ctypes.Structure) else default
     start = address_of(target)
     if not start:
         raise WinsockError(WSAError.WSAEFAULT, "NULL buffer array")

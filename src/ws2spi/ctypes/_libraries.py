@@ -10,6 +10,7 @@ from ws2spi.ctypes._function import HRESULT, Function
 # {DLL name: module}; wsock32 is the old name under which the Berkeley functions were exported.
 _FACES = {
     "kernel32": "ws2spi.kernel32",
+    "mswsock": "ws2spi.mswsock",
     "user32": "ws2spi.user32",
     "ws2_32": "ws2spi.ws2_32",
     "wsock32": "ws2spi.ws2_32",

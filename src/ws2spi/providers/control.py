@@ -52,7 +52,7 @@ class OptionCalls:
         if option == c.SO_SNDTIMEO:
             return struct.pack("<I", int((state.send_timeout or 0) * 1000))
         if option == c.SO_CONNECT_TIME:
-            seconds = int(time.monotonic() - state.connected_at) if state.connected else _NEVER_CONNECTED
+            seconds = int(time.monotonic() - state.connected_at) if state.connected_at else _NEVER_CONNECTED
             return struct.pack("<I", seconds)
         if option == c.SO_MAX_MSG_SIZE:
             return struct.pack("<I", state.info.message_size)
@@ -99,7 +99,7 @@ class OptionCalls:
                 if any(options.boolean(value)):
                     state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
                 return
-            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option in (c.SO_DEBUG, c.SO_UPDATE_CONNECT_CONTEXT):
+            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option == c.SO_DEBUG:
                 return  # Linux shares an address with nobody unless asked to
         row = options.lookup(level, option)
         state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))

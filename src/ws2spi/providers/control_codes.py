@@ -56,19 +56,6 @@ class ControlCodes:
         _need_stream(entry, "a mark")
         return struct.pack("<I", not entry.state.connection.shown() & URGENT)
 
-    def _base_handle(self, entry: SocketEntry, data: bytes) -> bytes:
-        return struct.pack("<Q", entry.state.connection.transport.fd)
-
-    def _own_handle(self, entry: SocketEntry, data: bytes) -> bytes:
-        return struct.pack("<Q", entry.number)
-
-    def _target_handle(self, entry: SocketEntry, data: bytes) -> bytes:
-        # For sockets of WPUCreateSocketHandle: the device's handle under the layer. One of a device is its own.
-        fd = entry.state.connection.transport.fd
-        if fd < 0:
-            raise WinsockError(WSAError.WSAEOPNOTSUPP, "no handle below")
-        return struct.pack("<Q", fd)
-
     def _broadcast_address(self, entry: SocketEntry, data: bytes) -> bytes:
         if entry.family != c.AF_INET:
             raise WinsockError(WSAError.WSAENOPROTOOPT, "IPv6 has no broadcast")
@@ -143,11 +130,6 @@ _CODES: dict[int, Perform] = {
     c.FIONBIO: ControlCodes._mode,
     c.FIONREAD: ControlCodes._readable,
     c.SIOCATMARK: ControlCodes._at_mark,
-    c.SIO_BASE_HANDLE: ControlCodes._base_handle,
-    c.SIO_BSP_HANDLE: ControlCodes._own_handle,
-    c.SIO_BSP_HANDLE_SELECT: ControlCodes._own_handle,
-    c.SIO_BSP_HANDLE_POLL: ControlCodes._own_handle,
-    c.SIO_QUERY_TARGET_PNP_HANDLE: ControlCodes._target_handle,
     c.SIO_GET_BROADCAST_ADDRESS: ControlCodes._broadcast_address,
     c.SIO_MULTIPOINT_LOOPBACK: ControlCodes._multipoint_loopback,
     c.SIO_MULTICAST_SCOPE: ControlCodes._multicast_scope,

@@ -24,7 +24,7 @@ from ws2spi._runtime import protocol_info, upcalls
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
-from ws2spi._runtime.threads import ThreadId
+from ws2spi._runtime.threads import ThreadId, own_structure
 
 if TYPE_CHECKING:
     from ws2spi._engine.connection import Connection
@@ -303,6 +303,23 @@ class ProviderTransport:
 
     def ready(self, kind: Kind) -> bool:
         return kind is Kind.WRITE
+
+    def base_handle(self) -> int:
+        """SIO_BASE_HANDLE of the lower socket."""
+        handle, returned = ctypes.c_uint64(), DWORD()
+        self._call(
+            "lpWSPIoctl",
+            c.SIO_BASE_HANDLE,
+            None,
+            0,
+            ctypes.byref(handle),
+            ctypes.sizeof(handle),
+            ctypes.byref(returned),
+            None,
+            None,
+            ctypes.byref(own_structure()),
+        )
+        return int(handle.value)
 
     def make_abortive(self) -> None:
         linger = ctypes.create_string_buffer(b"\x01\x00\x00\x00", 4)  # struct linger: on, 0 seconds

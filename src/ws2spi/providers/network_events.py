@@ -19,7 +19,7 @@ from ws2spi._engine.observing import BROKEN, DATA, END, ROOM, URGENT
 from ws2spi._executive.events import Event
 from ws2spi._runtime import upcalls
 from ws2spi._runtime.sockets import SocketEntry
-from ws2spi.providers import readiness
+from ws2spi.providers import compounds, readiness
 from ws2spi.providers.socket_state import Socket
 
 _BITS = (  # in the order in which those that come together are told
@@ -234,9 +234,19 @@ def inherit(listener: Socket, accepted: SocketEntry) -> None:
         state.connection.inside(_replace, accepted, Selection(accepted, selection.mask, selection.tell))
 
 
+def move(entry: SocketEntry, selection: Selection) -> None:
+    """In the mailbox of the connection that is now behind a socket: it selects what the one before had selected."""
+    tell, selection.tell = selection.tell, None
+    if tell is not None:
+        state: Socket = entry.state
+        state.selection = Selection(entry, selection.mask, tell)
+        state.selection.look()
+
+
 def end(state: Socket) -> None:
     """The socket is being closed: nothing is told from here on, and who waits for it looks once more."""
     state.closed = True
+    compounds.end(state)
     connection = state.connection
     for watch in tuple(state.watches):
         watch.close()

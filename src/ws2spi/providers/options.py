@@ -102,6 +102,12 @@ TABLE: dict[tuple[int, int], Option] = {
     (c.IPPROTO_TCP, c.TCP_MAXSEG): _plain(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
     (c.IPPROTO_IP, c.IP_TTL): _plain(socket.IPPROTO_IP, socket.IP_TTL),
     (c.IPPROTO_IP, c.IP_TOS): _plain(socket.IPPROTO_IP, socket.IP_TOS),
+    (c.IPPROTO_IP, c.IP_PKTINFO): _plain(socket.IPPROTO_IP, 8, _boolean),  # no name in the socket module
+    (c.IPPROTO_IP, c.IP_RECVTTL): _plain(socket.IPPROTO_IP, 12, _boolean),
+    (c.IPPROTO_IP, c.IP_RECVTOS): _plain(socket.IPPROTO_IP, socket.IP_RECVTOS, _boolean),
+    (_IPV6, c.IPV6_PKTINFO): _plain(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, _boolean),
+    (_IPV6, c.IPV6_HOPLIMIT): _plain(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, _boolean),
+    (_IPV6, c.IPV6_RECVTCLASS): _plain(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, _boolean),
     (c.IPPROTO_IP, c.IP_MULTICAST_TTL): _plain(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
     (c.IPPROTO_IP, c.IP_MULTICAST_LOOP): _plain(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP),
     (c.IPPROTO_IP, c.IP_ADD_MEMBERSHIP): Option(

@@ -21,7 +21,9 @@ class Socket:
     __slots__ = (
         "accepted",
         "blocking",
+        "bound_to",
         "closed",
+        "compounds",
         "connect_failed",
         "connected",
         "connected_at",
@@ -33,11 +35,13 @@ class Socket:
         "error",
         "group",
         "info",
+        "limited",
         "listening",
         "multipoint",
         "one_way",
         "pending",
         "recv_timeout",
+        "reusable",
         "selection",
         "send_timeout",
         "shut_recv",
@@ -74,6 +78,12 @@ class Socket:
         self.one_way = 0  # JL_SENDER_ONLY, JL_RECEIVER_ONLY or 0
         self.selection: Selection | None = None  # WSPEventSelect or WSPAsyncSelect is active
         self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
+
+        # What extension functions (`extensions.py`) have made of it.
+        self.compounds: set[Any] = set()  # of several steps, that concern this socket
+        self.limited: Any = None  # AcceptEx's listener, or CONNECTED: no SO_UPDATE_..._CONTEXT since then
+        self.reusable = False  # DisconnectEx prepared it
+        self.bound_to: Any = None  # the address of bind()
 
     def now_connected(self) -> None:
         self.connected = True

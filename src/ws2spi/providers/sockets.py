@@ -25,10 +25,10 @@ from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.upcalls.handles import forget_ifs_handle
 from ws2spi.providers import network_events
 from ws2spi.providers.accepting import AcceptCalls
-from ws2spi.providers.control import OptionCalls
-from ws2spi.providers.control_codes import ControlCodes
+from ws2spi.providers.compounds import Compound
 from ws2spi.providers.data import DataCalls
 from ws2spi.providers.duplicates import DuplicateCalls
+from ws2spi.providers.extensions import CONNECTED, ExtensionCalls, refuse_limited
 from ws2spi.providers.multipoint import MultipointCalls, is_leaf
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
@@ -41,7 +41,7 @@ _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
 _FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
 
 
-class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, DuplicateCalls, MultipointCalls, NetworkEvents):
+class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, MultipointCalls, NetworkEvents):
     """The WSP functions over connections of a stack; `Provider` says what each of them does.
 
     Parameters:
@@ -183,12 +183,12 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
         opened, self._open = self._open, {}
         # All operations before any socket: the end of one must not be told as the end of its peer's stream.
         for entry in opened.values():
-            network_events.end(entry.state)
             pending = list(entry.state.pending.values())
             entry.state.pending.clear()
             for completion in pending:
                 if not completion.told:
                     completion.abandon()
+            network_events.end(entry.state)
         for entry in opened.values():
             state: Socket = entry.state
             if self.ifs:
@@ -218,6 +218,7 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
     def bind(self, entry: SocketEntry, address: Address) -> None:
         state: Socket = entry.state
         state.connection.perform("bind", address)
+        state.bound_to = address
         if state.selection is not None:
             state.selection.reenable(0)  # a bound datagram socket is writable
 
@@ -246,7 +247,7 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
         if state.connected:
             raise WinsockError(WSAError.WSAEISCONN)
         if state.connecting is not None:
-            raise WinsockError(WSAError.WSAEALREADY)
+            raise WinsockError(WSAError.WSAEINVAL if state.connecting.tag == CONNECTED else WSAError.WSAEALREADY)
         if not address[1] or address[0] in ("0.0.0.0", "::"):
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, f"{address[0]} port {address[1]}")
         state.connect_failed = False
@@ -303,6 +304,7 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
         state: Socket = entry.state
         if state.stream and not state.connected:
             raise WinsockError(WSAError.WSAENOTCONN, "shutdown")
+        refuse_limited(state, "shutdown")
         if how != c.SD_SEND:
             # Linux would end receives that are already pending; Winsock only refuses further ones.
             state.shut_recv = True
@@ -318,6 +320,7 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
 
     def getsockname(self, entry: SocketEntry) -> Address:
         state: Socket = entry.state
+        refuse_limited(state, "getsockname", names=False)
         name: Address = state.connection.perform("getsockname")
         if not name[1]:
             raise WinsockError(WSAError.WSAEINVAL, "the socket is not bound")
@@ -327,6 +330,7 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
         state: Socket = entry.state
         if state.stream and not state.connected:
             raise WinsockError(WSAError.WSAENOTCONN, "getpeername")
+        refuse_limited(state, "getpeername")
         peer: Address = state.connection.perform("getpeername")
         return peer
 
@@ -346,7 +350,10 @@ class SocketProvider(OptionCalls, ControlCodes, AcceptCalls, DataCalls, Duplicat
             and (overlapped is None or completion.overlapped is overlapped)
         ]
         for request in wanted:
-            state.elsewhere.get(request, state.connection).cancel(request)
+            if isinstance(request, Compound):
+                request.cancel()
+            else:
+                state.elsewhere.get(request, state.connection).cancel(request)
         return len(wanted)
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:

@@ -122,6 +122,7 @@ WSARecvDisconnect = exported(_sessions.WSARecvDisconnect)
 
 WSASend = exported(_transfer.WSASend)
 WSASendTo = exported(_transfer.WSASendTo)
+WSASendMsg = exported(_transfer.WSASendMsg)
 WSARecv = exported(_transfer.WSARecv)
 WSARecvFrom = exported(_transfer.WSARecvFrom)
 send = exported(_transfer.send)
@@ -445,6 +446,7 @@ __all__ = [
     "WSAResetEvent",
     "WSASend",
     "WSASendDisconnect",
+    "WSASendMsg",
     "WSASendTo",
     "WSASetBlockingHook",
     "WSASetEvent",

@@ -12,6 +12,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import DWORD, INT, WSABUF
 from ws2spi._runtime.arguments import plain_buffer
+from ws2spi._runtime.extensions import pointers
 from ws2spi._runtime.redirected import moved, receive_made, receive_moved
 from ws2spi._runtime.threads import own_structure
 from ws2spi.ws2_32._route import call, failed, refused, route, thread_id
@@ -104,6 +105,21 @@ def WSASendTo(
     if result:
         refused(code)
     return result
+
+
+def WSASendMsg(
+    Handle: int, lpMsg: Any, dwFlags: int, lpNumberOfBytesSent: Any, lpOverlapped: Any, lpCompletionRoutine: Any
+) -> int:
+    """Send one datagram with control data (the source address and the like).
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors: as WSASendTo; and
+        WSAEOPNOTSUPP: a stream, a flag other than MSG_DONTROUTE, or control data over a hand-written provider.
+        WSAEFAULT: a NULL pointer with a length. WSAEINVAL: control data that Linux does not know.
+    Source: winsock2.h, nf-winsock2-wsasendmsg.
+    Differs: an unbound socket is bound, as by WSASendTo.
+    """
+    return pointers.call("WSASendMsg", Handle, lpMsg, dwFlags, lpNumberOfBytesSent, lpOverlapped, lpCompletionRoutine)
 
 
 def WSARecv(

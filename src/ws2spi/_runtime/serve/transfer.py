@@ -203,6 +203,9 @@ class Transfer(Family):
             if cbInBuffer and is_null(lpvInBuffer):
                 raise WinsockError(WSAError.WSAEFAULT, "no input buffer")
             data = read_bytes(lpvInBuffer, cbInBuffer)
+            if dwIoControlCode & 0xFFFFFFFF == c.SIO_GET_EXTENSION_FUNCTION_POINTER:
+                # Before the OVERLAPPED is touched: an unknown one leaves it as it is (witness O1).
+                self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, None)
             if is_null(lpOverlapped):
                 _need(lpcbBytesReturned)
                 output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, None)
