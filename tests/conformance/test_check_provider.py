@@ -70,6 +70,11 @@ def test_a_hand_written_provider_keeps_the_contract() -> None:
     )
 
 
+@pytest.mark.parametrize("neighbour", NEIGHBOURS, ids=lambda layer: layer.name)
+def test_layers_over_a_hand_written_provider_keep_the_contract(neighbour: type[Layer]) -> None:
+    check_provider(Copy, kinds=["stream"], arrangements=[f"under {neighbour.name}"])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_what_breaks_a_rule_is_caught(name: str) -> None:
     make, clause = CASES[name]

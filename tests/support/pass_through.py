@@ -218,6 +218,10 @@ class PassThrough:
                 return None
             return self.contexts[value.value]
 
+    def contexts_by_handle(self) -> dict[int, Context]:
+        """{our handle: context}"""
+        return {context.upper: context for context in self.contexts.values()}
+
     def WSPCloseSocket(self, s: int, lpErrno: Any) -> int:
         self.calls.append("WSPCloseSocket")
         context = self.find(s, lpErrno)
@@ -396,6 +400,7 @@ class PassThrough:
             self.up.lpWPUCloseThread(byref(record.identity), byref(INT()))
         with self.lock:
             record.context.outstanding -= 1
+        self._drop(record.context)  # a close may have come meanwhile
         lpErrno.contents.value = error
         return SOCKET_ERROR
 

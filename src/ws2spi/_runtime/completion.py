@@ -40,7 +40,8 @@ class Completion:
     """One overlapped call, from its start to the moment the client is told. Providers keep it while it is pending.
 
     `overlapped` is its record, `thread` where its routine will run, `issuer` the thread that started it (whom CancelIo
-    and the end of a thread mean), `address_out` where recv_from stores the sender.
+    and the end of a thread mean), `address_out` where recv_from stores the sender, `output_out` where a control
+    code's output goes.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Completion:
         "address_out",
         "entry",
         "issuer",
+        "output_out",
         "overlapped",
         "routine",
         "thread",
@@ -74,6 +76,7 @@ class Completion:
         self.issuer = own.thread
         self.thread = thread or own.thread
         self.address_out: AddressOut | None = None
+        self.output_out: Callable[[bytes], object] | None = None
         self.told = False
         self._abandoned = False
         self._claim = allocate_lock()  # taken once, by whoever ends the operation first

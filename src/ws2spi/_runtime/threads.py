@@ -95,6 +95,25 @@ def own_structure() -> WSATHREADID:
     return own().structure
 
 
+class ActingFor:
+    """While inside, what the calling thread starts belongs to another one, and is not cancelled when it ends itself.
+
+    For a layer that starts operations below on whatever thread happens to run it.
+    """
+
+    __slots__ = ("_mine", "_owner")
+
+    def __init__(self, owner: Own) -> None:
+        self._owner = owner
+
+    def __enter__(self) -> None:
+        self._mine = own()
+        _local.own = self._owner
+
+    def __exit__(self, *_: object) -> None:
+        _local.own = self._mine
+
+
 def _forget_after_fork() -> None:
     # What was pending goes on in the parent; nothing of it is cancelled here.
     inherited: Own | None = getattr(_local, "own", None)

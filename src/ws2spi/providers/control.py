@@ -12,6 +12,7 @@ from ws2spi._runtime.sockets import SocketEntry
 from ws2spi.providers import options
 from ws2spi.providers.socket_state import Socket
 
+_WITH_HANDLES = ((c.SOL_SOCKET, c.SO_UPDATE_ACCEPT_CONTEXT),)
 _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
 
 
@@ -28,6 +29,9 @@ class OptionCalls:
                 if size < len(own):
                     raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(own)}")
                 return own
+        if _foreign(state, level, option):
+            below: bytes = state.connection.perform("getsockopt", level, options.Untranslated(option), size)
+            return below
         row = options.lookup(level, option)
         value = row.to_windows(state.connection.perform("getsockopt", row.level, row.number, row.size))
         if size < len(value):
@@ -58,12 +62,12 @@ class OptionCalls:
             return struct.pack("<I", state.info.message_size)
         if option == c.SO_PROTOCOL_INFOW:
             return bytes(protocol_info.structure(state.info))
-        if option == c.SO_DEBUG:
+        if option == c.SO_DEBUG and state.connection.transport.direct:
             return struct.pack("<i", 0)
         if options.is_option(option, c.SO_DONTLINGER):
             linger = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_LINGER, 8)
             return struct.pack("<i", not struct.unpack("ii", linger)[0])
-        if options.is_option(option, c.SO_EXCLUSIVEADDRUSE):
+        if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) and state.connection.transport.direct:
             return struct.pack("<i", 0)
         return None
 
@@ -92,6 +96,8 @@ class OptionCalls:
                     state.recv_timeout = seconds
                 else:
                     state.send_timeout = seconds
+                if not state.connection.transport.direct:
+                    self._tell_below(state, option, value)
                 return
             if option in (c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE):
                 raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option:#x} can only be read")
@@ -99,10 +105,28 @@ class OptionCalls:
                 if any(options.boolean(value)):
                     state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
                 return
-            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option == c.SO_DEBUG:
+            unneeded = options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option == c.SO_DEBUG
+            if unneeded and state.connection.transport.direct:
                 return  # Linux shares an address with nobody unless asked to
+        if _foreign(state, level, option):
+            state.connection.perform("setsockopt", level, options.Untranslated(option), value)
+            return
         row = options.lookup(level, option)
         state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))
+
+    def _tell_below(self, state: Socket, option: int, value: bytes) -> None:
+        """An option that is kept here is the business of a provider below, too; one that lacks it does no harm."""
+        try:
+            state.connection.perform("setsockopt", c.SOL_SOCKET, options.Untranslated(option), value)
+        except WinsockError:
+            pass
+
+
+def _foreign(state: Socket, level: int, option: int) -> bool:
+    """Whether a provider below has to answer an option that Linux does not have."""
+    if state.connection.transport.direct or (level & 0xFFFF, option) in options.TABLE:
+        return False
+    return (level & 0xFFFF, option) not in _WITH_HANDLES
 
 
 def _dword(value: bytes) -> int:

@@ -35,6 +35,10 @@ class ControlCodes:
         code &= 0xFFFFFFFF
         if code in (c.SIO_ADDRESS_LIST_CHANGE, c.SIO_ROUTING_INTERFACE_CHANGE):
             return await_change(entry, code, data, completion)
+        transport: Any = entry.state.connection.transport
+        if not transport.direct and code not in _OF_THE_STACK:
+            answer: Answer | None = transport.ioctl(code, data, out_size, completion)
+            return answer
         perform = _CODES.get(code)
         if perform is None:
             refusal = WSAError.WSAENOPROTOOPT if code in _NO_OPTION else WSAError.WSAEOPNOTSUPP
@@ -139,6 +143,13 @@ _CODES: dict[int, Perform] = {
     c.SIO_KEEPALIVE_VALS: ControlCodes._keep_alive,
     c.SIO_UDP_CONNRESET: ControlCodes._connection_resets,
 }
+# Where another provider is below, only these stop here: about our own handle and mode, or with handles of ours in them.
+_OF_THE_STACK = frozenset(
+    {
+        c.FIONBIO, c.FIONREAD, c.SIOCATMARK, c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL,
+        c.SIO_EXT_SELECT, c.SIO_EXT_POLL, c.SIO_EXT_SENDMSG, c.SIO_GET_EXTENSION_FUNCTION_POINTER,
+    }
+)  # fmt: skip
 # Codes whose pages name WSAENOPROTOOPT for a provider that does not support them. Linux drops the newest datagram of a
 # full queue and cannot be told otherwise; there are no companion interfaces and there is no quality of service.
 _NO_OPTION = frozenset(

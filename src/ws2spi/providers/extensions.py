@@ -127,9 +127,7 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
 
     # -- ConnectEx -------------------------------------------------------------------------------------------------
 
-    def connect_ex(
-        self, entry: SocketEntry, address: Address, data: memoryview | None, completion: Completion
-    ) -> None:
+    def connect_ex(self, entry: SocketEntry, address: Address, data: memoryview | None, completion: Completion) -> None:
         """Start to connect to `address` and then to send `data`.
 
         Errors:

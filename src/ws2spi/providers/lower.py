@@ -9,9 +9,11 @@ Calls that the SPI lets block without an overlapped form, connect and accept, ru
 """
 
 import ctypes
+import struct
 import threading
 import types
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi import addresses
@@ -21,15 +23,19 @@ from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF, WSATHREADID
 from ws2spi._engine.operations import Event, Kind, Task, Want
 from ws2spi._engine.transport import MAX_DATAGRAM, Address
 from ws2spi._runtime import protocol_info, upcalls
+from ws2spi._runtime.address_lists import AddressList, read_list
 from ws2spi._runtime.catalog import CatalogEntry
+from ws2spi._runtime.completion import Completion, expect
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
-from ws2spi._runtime.threads import ThreadId, own_structure
+from ws2spi._runtime.threads import ActingFor, Own, ThreadId, own, own_structure
+from ws2spi.providers import options
 
 if TYPE_CHECKING:
     from ws2spi._engine.connection import Connection
 
 _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
+_LISTS = (c.SIO_ADDRESS_LIST_QUERY, c.SIO_ADDRESS_LIST_SORT)
 _PENDING = WSAError.WSA_IO_PENDING
 _FAILED = (c.SOCKET_ERROR, c.INVALID_SOCKET)
 
@@ -39,6 +45,8 @@ class PrivateThread:
 
     def __init__(self) -> None:
         self._identities: list[WSATHREADID] = []  # one; more when several threads came first, which is as good
+        self._owner: Own | None = None
+        self.asynchronous: set[int] = set()  # {id of a table whose provider has answered WSA_IO_PENDING}
 
     def identity(self) -> WSATHREADID:
         """The structure to pass as lpThreadId."""
@@ -48,6 +56,7 @@ class PrivateThread:
 
             def open_there() -> None:
                 try:
+                    self._owner = own()
                     opened.append(upcalls.open_current_thread())
                 finally:
                     there.set()
@@ -58,6 +67,15 @@ class PrivateThread:
                 raise WinsockError(WSAError.WSANOTINITIALISED, "the process has cleaned up")
             self._identities.append(WSATHREADID(*opened[0]))
         return self._identities[0]
+
+    def acting(self) -> ActingFor:
+        """A context in which calls below are made in the name of that thread.
+
+        What a thread has started is cancelled when it ends; here it is whoever happens to run the layers.
+        """
+        self.identity()
+        assert self._owner is not None
+        return ActingFor(self._owner)
 
     def close(self) -> None:
         while self._identities:
@@ -83,6 +101,12 @@ class Operation:
         """The intermediate procedure, as an APC on the private thread."""
         _in_flight.discard(self)
         self.code, self.transferred, self.ended = error, transferred, True
+        self.event.set()
+
+    def failed(self, code: int) -> None:
+        """It has not been started: no routine follows."""
+        _in_flight.discard(self)
+        self.code, self.ended = code, True
         self.event.set()
 
 
@@ -112,6 +136,7 @@ class ProviderTransport:
         self.armed = 0
         self.watched = 0
         self.closed = False
+        self.patient = False  # who closes it must not wait
 
     @classmethod
     def open(cls, info: CatalogEntry, private: PrivateThread) -> "ProviderTransport":
@@ -128,7 +153,7 @@ class ProviderTransport:
             ctypes.byref(code),
         )
         if number == c.INVALID_SOCKET:
-            raise WinsockError(code.value, "the provider below")
+            raise _failure(code)
         return cls(info, table, number, private)
 
     # -- data ------------------------------------------------------------------------------------------------------
@@ -136,26 +161,26 @@ class ProviderTransport:
     @types.coroutine
     def send(self, data: Any) -> Generator[Want, None, None]:
         operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
-        self._start(operation, "lpWSPSend", ctypes.byref(DWORD()), 0)
+        self._start(operation, "lpWSPSend", 0)
         yield from self._end(operation)
 
     @types.coroutine
     def recv(self, size: int) -> Generator[Want, None, bytes]:
         operation = self._operation(ctypes.create_string_buffer(size), size)
-        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD()), ctypes.byref(DWORD()))
+        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD()))
         yield from self._end(operation)
         return ctypes.string_at(operation.buffer, operation.transferred)
 
     @types.coroutine
     def send_urgent(self, data: Any) -> Generator[Want, None, None]:
         operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
-        self._start(operation, "lpWSPSend", ctypes.byref(DWORD()), c.MSG_OOB)
+        self._start(operation, "lpWSPSend", c.MSG_OOB)
         yield from self._end(operation)
 
     @types.coroutine
     def recv_urgent(self, size: int) -> Generator[Want, None, bytes]:
         operation = self._operation(ctypes.create_string_buffer(size), size)
-        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD()), ctypes.byref(DWORD(c.MSG_OOB)))
+        self._start(operation, "lpWSPRecv", ctypes.byref(DWORD(c.MSG_OOB)))
         yield from self._end(operation)
         return ctypes.string_at(operation.buffer, operation.transferred)
 
@@ -167,7 +192,7 @@ class ProviderTransport:
         operation = self._operation(ctypes.create_string_buffer(bytes(data), len(data) or 1), len(data))
         packed = addresses.pack(self.info.address_family, address)
         operation.keep = ctypes.create_string_buffer(packed, len(packed))
-        self._start(operation, "lpWSPSendTo", ctypes.byref(DWORD()), 0, operation.keep, len(packed))
+        self._start(operation, "lpWSPSendTo", 0, operation.keep, len(packed))
         yield from self._end(operation)
 
     @types.coroutine
@@ -175,9 +200,7 @@ class ProviderTransport:
         operation = self._operation(ctypes.create_string_buffer(size), size)
         room, length = ctypes.create_string_buffer(_ADDRESS_ROOM), INT(_ADDRESS_ROOM)
         operation.keep = (room, length)
-        self._start(
-            operation, "lpWSPRecvFrom", ctypes.byref(DWORD()), ctypes.byref(DWORD()), room, ctypes.byref(length)
-        )
+        self._start(operation, "lpWSPRecvFrom", ctypes.byref(DWORD()), room, ctypes.byref(length))
         yield from self._end(operation)
         sender = addresses.unpack(room.raw[: length.value])[1]
         return ctypes.string_at(operation.buffer, operation.transferred), sender
@@ -187,21 +210,40 @@ class ProviderTransport:
         return Operation(self.connection, buffer, size)
 
     def _start(self, operation: Operation, function: str, *middle: Any) -> None:
-        code = INT()
+        """Hand `operation` to a provider that has shown that it does not block.
+
+        One that has not is called on a helper thread: it may be one whose calls take their time, and whoever runs the
+        layers, the engine not least, has others to serve.
+        """
         _in_flight.add(operation)
-        failed = getattr(self.table, function)(
-            self.number,
-            ctypes.byref(operation.wsabuf),
-            1,
-            *middle,
-            ctypes.byref(operation.overlapped),
-            operation.routine,
-            ctypes.byref(self.private.identity()),
-            ctypes.byref(code),
-        )
-        if failed and code.value != _PENDING:
-            _in_flight.discard(operation)
-            raise WinsockError(code.value, "the provider below")
+        call = partial(self._issue, operation, function, middle)
+        if id(self.table) in self.private.asynchronous:
+            call()
+        else:
+            threading.Thread(target=call, name="ws2spi-lower", daemon=True).start()
+
+    def _issue(self, operation: Operation, function: str, middle: tuple[Any, ...]) -> None:
+        code, transferred = INT(), DWORD()
+        identity = ctypes.byref(self.private.identity())
+        if self.closed:
+            operation.failed(WSAError.WSA_OPERATION_ABORTED)
+            return
+        with self.private.acting():
+            failed = getattr(self.table, function)(
+                self.number,
+                ctypes.byref(operation.wsabuf),
+                1,
+                ctypes.byref(transferred),
+                *middle,
+                ctypes.byref(operation.overlapped),
+                operation.routine,
+                identity,
+                ctypes.byref(code),
+            )
+        if failed and code.value == _PENDING:
+            self.private.asynchronous.add(id(self.table))
+        elif failed:
+            operation.failed(code.value or WSAError.WSASYSCALLFAILURE)
 
     @types.coroutine
     def _end(self, operation: Operation) -> Generator[Want, None, None]:
@@ -241,11 +283,58 @@ class ProviderTransport:
         return self._name("lpWSPGetPeerName")
 
     async def getsockopt(self, level: int, option: int, size: int) -> bytes:
-        """Linux numbers, as everywhere beneath a layer: no provider below speaks them."""
-        raise WinsockError(WSAError.WSAENOPROTOOPT, "socket options of a provider below")
+        """Linux numbers and layouts, as everywhere beneath a layer; the provider below gets Windows'."""
+        windows = options.below(level, option)
+        room = max(size, 0) if windows.room is None else windows.room
+        value, length = ctypes.create_string_buffer(max(room, 1)), INT(room)
+        self._call("lpWSPGetSockOpt", windows.level, windows.number, value, ctypes.byref(length))
+        return windows.as_got(value.raw[: max(0, min(length.value, room))])
 
     async def setsockopt(self, level: int, option: int, value: bytes) -> None:
-        raise WinsockError(WSAError.WSAENOPROTOOPT, "socket options of a provider below")
+        windows = options.below(level, option)
+        data = windows.to_set(value)
+        self._call("lpWSPSetSockOpt", windows.level, windows.number, data, len(data))
+
+    def ioctl(self, code: int, data: bytes, out_size: int, completion: Completion | None) -> bytes | AddressList | None:
+        """WSPIoctl of the provider below; None when pending. On the caller's thread, which it may block."""
+        if code == c.SIO_QUERY_TARGET_PNP_HANDLE:
+            return struct.pack("<Q", self.number)
+        given = ctypes.create_string_buffer(data, len(data) or 1)
+        output, returned, failure = ctypes.create_string_buffer(max(out_size, 1)), DWORD(), INT()
+        started = None
+
+        def ended(error: int, count: int) -> None:
+            assert completion is not None
+            if not error and completion.output_out is not None:
+                completion.output_out(output.raw[: min(count, out_size)])
+            completion.complete(error, 0 if error else count)
+
+        if completion is not None:
+            started = expect(OVERLAPPED(), ended, (given, output))
+        failed = self.table.lpWSPIoctl(
+            self.number,
+            code,
+            given if data else None,
+            len(data),
+            output if out_size else None,
+            out_size,
+            ctypes.byref(returned),
+            None if started is None else ctypes.byref(started.structure),
+            None,
+            ctypes.byref(own_structure()),
+            ctypes.byref(failure),
+        )
+        if failed and started is not None and failure.value == _PENDING:
+            return None
+        if started is not None:
+            started.forget()
+        if failed and failure.value == WSAError.WSAEFAULT and returned.value > out_size:
+            return bytes(returned.value)  # does not fit above either, and there the size that is needed is told
+        if failed:
+            raise _failure(failure)
+        answer = output.raw[: min(returned.value, out_size)]
+        # A list has pointers into the memory that it was written to.
+        return AddressList(read_list(answer)) if code in _LISTS else answer
 
     async def socket(self) -> None:
         """The lower socket exists already."""
@@ -262,7 +351,7 @@ class ProviderTransport:
         code = INT()
         result: int = getattr(self.table, function)(self.number, *arguments, ctypes.byref(code))
         if result in _FAILED:
-            raise WinsockError(code.value, "the provider below")
+            raise _failure(code)
         return result
 
     async def _aside(self, call: Callable[[], int], abandoned: Callable[[int], object] | None = None) -> int:
@@ -343,7 +432,8 @@ class ProviderTransport:
         return -1
 
     def do_not_wait(self) -> None:
-        """How the lower provider closes is its own business."""
+        """The engine closes: a provider that waits for SO_LINGER does so on a thread of its own."""
+        self.patient = True
 
     def dissolve(self) -> None:
         """A datagram socket forgets its peer: the wildcard address, by the SPI."""
@@ -354,15 +444,30 @@ class ProviderTransport:
         self.close_now()
 
     def close_now(self) -> None:
-        if not self.closed:
-            self.closed = True
-            try:
-                self._call("lpWSPCloseSocket")
-            except WinsockError:
-                pass  # closed below already
+        if self.closed:
+            return
+        self.closed = True
+        if self.patient and self._lingers():
+            threading.Thread(target=self._close_socket, args=(self.number,), name="ws2spi-lower", daemon=True).start()
+        else:
+            self._close_socket(self.number)  # it may be closed below already
+
+    def _lingers(self) -> bool:
+        linger, length = ctypes.create_string_buffer(4), INT(4)
+        try:
+            self._call("lpWSPGetSockOpt", c.SOL_SOCKET, c.SO_LINGER, linger, ctypes.byref(length))
+        except WinsockError:
+            return False
+        on, seconds = struct.unpack("<HH", linger.raw)
+        return bool(on and seconds)
 
     def __repr__(self) -> str:
         return f"<ProviderTransport {self.number} of {self.info.name!r} {'closed' if self.closed else 'open'}>"
+
+
+def _failure(code: Any) -> WinsockError:
+    # A provider that fails without saying why is told of as the exact face does it.
+    return WinsockError(code.value or WSAError.WSASYSCALLFAILURE, "the provider below")
 
 
 __all__ = ["PrivateThread", "ProviderTransport"]

@@ -4,13 +4,14 @@ An option that means the same is a row of `TABLE`; those that Linux has not, or 
 provider from what it remembers (`sockets.py`).
 """
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi._abi.errors import WSA_TO_ERRNO, WinsockError, WSAError
 
 SOL_SOCKET = c.SOL_SOCKET
 _MASK = 0xFFFFFFFF  # options written as ~X come as negative numbers or as unsigned ones
@@ -75,6 +76,10 @@ def _halved(value: bytes) -> bytes:
     return struct.pack("i", struct.unpack_from("i", value)[0] // 2)
 
 
+def _doubled(value: bytes) -> bytes:
+    return struct.pack("i", struct.unpack("<i", dword(value))[0] * 2)
+
+
 def _boolean(value: bytes) -> bytes:
     return struct.pack("i", bool(struct.unpack_from("i", value)[0]))
 
@@ -84,6 +89,12 @@ def _plain(level: int, number: int, to_windows: Callable[[bytes], bytes] = _same
 
 
 _IPV6 = c.IPPROTO_IPV6
+
+
+def _error_to_linux(value: bytes) -> bytes:
+    code: int = struct.unpack("<i", value[:4])[0] if len(value) >= 4 else 0
+    return struct.pack("i", WSA_TO_ERRNO.get(code, errno.EIO) if code else 0)
+
 
 # {(Windows level, Windows option): the Linux spelling}
 TABLE: dict[tuple[int, int], Option] = {
@@ -123,6 +134,39 @@ TABLE: dict[tuple[int, int], Option] = {
 }
 
 LEVELS = frozenset(level for level, _ in TABLE)
+# {(Linux level, Linux option): (Windows level, Windows option, row)}
+_BACK = {(row.level, row.number): (key[0], key[1], row) for key, row in TABLE.items()}
+
+
+class Untranslated(int):
+    """The number of an option that Linux does not have, in Windows' spelling: it and its value go down as they are."""
+
+
+class Below(NamedTuple):
+    """How a provider below spells an option: Windows' numbers, and its values as Linux would take and give them."""
+
+    level: int
+    number: int
+    to_set: Callable[[bytes], bytes]
+    as_got: Callable[[bytes], bytes]
+    room: int | None  # bytes of the Windows value; None: as many as are asked for
+
+
+def below(level: int, number: int) -> Below:
+    """The Windows spelling of an option as layers spell it; one that Linux does not have is spelled so already."""
+    if isinstance(number, Untranslated):
+        return Below(level, int(number), _same, _same, None)
+    if (level, number) == (socket.SOL_SOCKET, socket.SO_ERROR):
+        return Below(SOL_SOCKET, c.SO_ERROR, _same, _error_to_linux, 4)
+    found = _BACK.get((level, number))
+    if found is None:
+        return Below(level, number, _same, _same, None)
+    own_level, own, row = found
+    if row.to_linux is _linger_to_linux:
+        return Below(own_level, own, _linger_to_windows, _linger_to_linux, row.room)
+    if row.to_windows is _halved:
+        return Below(own_level, own, _same, _doubled, row.room)
+    return Below(own_level, own, _same, boolean if row.to_linux is boolean else _same, row.room)
 
 
 def lookup(level: int, option: int) -> Option:

@@ -4,6 +4,7 @@ A refused start leaves the OVERLAPPED as `begin` made it: in progress for ever, 
 told.
 """
 
+import functools
 from typing import Any
 
 from ws2spi._abi import constants as c
@@ -210,7 +211,8 @@ class Transfer(Family):
                 _need(lpcbBytesReturned)
                 output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, None)
             else:
-                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, ())
+                completion = begin(entry, lpOverlapped, lpCompletionRoutine, lpThreadId, (lpvOutBuffer,))
+                completion.output_out = functools.partial(write_bytes, lpvOutBuffer)
                 output = self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, completion.offered)
             if output is None:
                 return _pending(lpErrno)
