@@ -16,6 +16,7 @@ from ws2spi._abi.constants import MAX_PATH
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import deref
 from ws2spi._abi.types import WSAPROTOCOL_INFOW, WSPDATA, WSPPROC_NAMES
+from ws2spi._runtime import protocol_info
 from ws2spi._runtime.catalog import PATH_PREFIX, CatalogEntry, Loader, StoredCatalog
 from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
@@ -209,7 +210,13 @@ def _typed_startup(startup: Startup) -> Startup:
         for name in WSPPROC_NAMES:
             function = getattr(table, f"lp{name}")
             if function:
-                setattr(table, f"lp{name}", typed(f"lp{name}", function))
+                setattr(table, f"lp{name}", typed(f"lp{name}", function, _owner(info)))
         return code
 
     return call
+
+
+def _owner(info: Any) -> str:
+    """Whom reports name: the entry that is started."""
+    structure = deref(info, WSAPROTOCOL_INFOW)
+    return protocol_info.read(structure).name if structure is not None else "a provider"

@@ -2,7 +2,8 @@
 
 A provider that is compiled, or made with a ctypes prototype, receives pointers of its declared types whatever the
 caller passed. A hand-written provider's functions are plain callables, so the same is done for them here: `byref`
-results, arrays, bytes and integers become pointer objects with `.contents`, and NULL becomes None.
+results, arrays, bytes and integers become pointer objects with `.contents`, and NULL becomes None. What such a function
+answers is held to the SPI by `answers`.
 """
 
 import ctypes
@@ -25,6 +26,7 @@ from ws2spi._abi.types import (
     WSATHREADID,
     fd_set,
 )
+from ws2spi._runtime.answers import Checked
 from ws2spi._runtime.arguments import as_routine, routine_argument
 
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
@@ -118,15 +120,20 @@ def _converted(kind: Any, argument: Any) -> Any:
     return any_pointer(argument) if kind is _call else pointer_to(argument, kind)
 
 
-def typed(name: str, function: Callable[..., int]) -> Callable[..., int]:
-    """Return a table's function so that it receives pointers of the declared types."""
+def typed(name: str, function: Callable[..., int], owner: str = "a provider") -> Callable[..., int]:
+    """Return a table's function so that it receives pointers of the declared types, and answers as the SPI says.
+
+    Parameters:
+        owner: whose function it is, for reports.
+    """
     if isinstance(function, _Function) or getattr(function, "takes_any_pointer", False):
         return function
     kinds = POINTERS[name]
+    checked = Checked(name, function, owner)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> int:
-        return function(*[_converted(kind, one) for kind, one in zip(kinds, arguments, strict=True)])
+        return checked(*[_converted(kind, one) for kind, one in zip(kinds, arguments, strict=True)])
 
     call.takes_any_pointer = True  # type: ignore[attr-defined]
     return call

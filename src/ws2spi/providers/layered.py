@@ -104,7 +104,11 @@ def with_overrides(stack: Stack, table: ProcTable) -> ProcTable | None:
             below = result or table
             result = below.copy()
             for name in names:
-                setattr(result, f"lp{name}", typed(f"lp{name}", partial(getattr(layer, name), below)))
+                setattr(
+                    result,
+                    f"lp{name}",
+                    typed(f"lp{name}", partial(getattr(layer, name), below), f"layer {layer.name!r}"),
+                )
     return result
 
 
