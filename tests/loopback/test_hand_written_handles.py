@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -301,3 +302,37 @@ def test_after_sd_receive_nothing_moved_is_received_from_layers(kind: Any) -> No
         assert ws2_32.shutdown(one, SD_RECEIVE) == 0
         assert received(one) == WSAError.WSAESHUTDOWN
         close(one, other)
+
+
+def test_the_end_is_asked_for_once(hand: HandWritten, ends: tuple[int, int]) -> None:
+    """filepair rule 3: after the end there is nothing to look for, however often the sweep comes by."""
+    one, other = ends
+    assert ws2_32.shutdown(other, 1) == 0
+    assert os.read(one, 10) == b""
+    pair = sockets.lookup(one).pair
+    asked = len(hand.calls)
+    for _ in range(3):
+        assert not pair.worth_a_pull()
+        pair.sweep()
+    assert len(hand.calls) == asked
+
+
+def test_a_wspselect_that_blocks_does_not_hold_the_engine() -> None:
+    asked, let_go = threading.Event(), threading.Event()
+
+    class Stuck(HandWritten):
+        def WSPSelect(self, *arguments: Any) -> int:
+            asked.set()
+            assert let_go.wait(LONG)
+            return super().WSPSelect(*arguments)
+
+    stuck = Stuck()
+    one, other = stuck.pair()
+    assert asked.wait(LONG)
+    served = threading.Event()
+    runtime.engine.call_soon(served.set)
+    assert served.wait(LONG)
+    let_go.set()
+    send(other, b"after all")
+    assert os.read(one, 10) == b"after all"
+    close(one, other)

@@ -77,6 +77,7 @@ class FilePair:
 
     __slots__ = (
         "_asked",
+        "_at_end",
         "_ended",
         "_engine",
         "_enqueue",
@@ -134,6 +135,7 @@ class FilePair:
         self.quiet: set[object] = set()  # who asks what lies behind whether it is ready: nothing is moved on suspicion
         self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
         self._ended = False  # foreign code has shut down its writing side
+        self._at_end = False  # a receive for foreign readers has seen the end of the stream: there is no more to come
         self._pull: Any = None  # the receive made for foreign readers
         self._pulled = False  # bytes may wait in the pair
         self._moved: deque[tuple[int, Any]] = deque()  # (length, sender) of datagrams that may wait in the pair
@@ -442,6 +444,8 @@ class FilePair:
 
     def worth_a_pull(self) -> bool:
         """Without a descriptor behind: whether a receive for foreign readers can be taken back, or ends at once."""
+        if self._at_end:
+            return False
         if self.can_withdraw:
             return self.given_out
         has_input = getattr(self.behind, "has_input", None)
@@ -453,7 +457,7 @@ class FilePair:
 
     def sweep(self) -> None:
         """On the engine's thread: there is data behind and nobody has asked for it. Move one buffer."""
-        if not self.given_out or self.quiet or self._pull is not None or self.shut_receive:
+        if not self.given_out or self.quiet or self._pull is not None or self.shut_receive or self._at_end:
             return
         if self.receivable() and not self._unread():
             self._start_pull()
@@ -499,6 +503,7 @@ class FilePair:
                     self._hidden.send(data, _SEND)
                     again = True
                 else:
+                    self._at_end = True
                     self._hidden.shutdown(socket.SHUT_WR)
             except OSError:
                 pass  # nobody is left to read it

@@ -5,6 +5,7 @@ provider written in Python attaches a client of its own; for one with a procedur
 """
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -233,6 +234,8 @@ class TableClient:
         self._entry = entry
         self._table = entry.table
         self.line = Line(entry)
+        self._probe: threading.Thread | None = None
+        self._answers = False  # whether it has answered a question about readiness
 
     def submit_send(self, data: bytes, done: Callable[[TableRequest], None]) -> TableRequest:
         """Hand `data` to the provider's WSPSend."""
@@ -326,7 +329,22 @@ class TableClient:
     def has_input(self) -> bool:
         """Whether a receive would end at once: WSPSelect says so, else FIONREAD, which does not know of an end. A
         provider with neither is not asked for data that nobody has requested.
+
+        On the engine's thread, which has others to serve: the first time it is asked aside, and until that has an
+        answer nothing is known.
         """
+        if self._answers:
+            return self._has_input()
+        if self._probe is None:
+            self._probe = threading.Thread(target=self._ask_aside, name="ws2spi-probe", daemon=True)
+            self._probe.start()
+        return False
+
+    def _ask_aside(self) -> None:
+        self._has_input()
+        self._answers = True
+
+    def _has_input(self) -> bool:
         readable, code = fd_set(1), INT()
         readable.fd_array[0] = self._entry.number
         at_once = ctypes.byref(TIMEVAL())
