@@ -52,6 +52,7 @@ class Conn:
                 assert want.kind is Kind.TIME
                 assert want.source > 0
                 self.clock += want.source + self.late
+                want.over = True
         except StopIteration as stop:
             return stop.value
 
