@@ -11,10 +11,12 @@ The loop sleeps alertably: it is a thread of the executive like any other, so co
 import heapq
 import itertools
 import select
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from resource import RUSAGE_THREAD, getrusage
 from typing import Any
 
 from ws2spi._engine import blocking, reports
@@ -25,6 +27,7 @@ from ws2spi._executive import threads
 
 HOG = 0.1  # seconds that one step may hold everybody else up before it is named
 _ACCOUNT = 0.02  # seconds between two looks at what the loop's thread has waited for a processor
+
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 
@@ -44,6 +47,21 @@ class Timer:
         self.cancelled = True
 
 
+def account() -> tuple[float, float]:
+    """Seconds that the calling thread has run, and has been ready to run and was not let; 0 where no kernel says so."""
+    try:
+        with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
+            ran, waited, _ = file.read().split()  # nanoseconds, nanoseconds, turns
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
+def switches() -> int:
+    """How often the calling thread has given its processor up by itself."""
+    return getrusage(RUSAGE_THREAD).ru_nvcsw
+
+
 class Engine:
     """An epoll loop. See the module's text for which thread runs what."""
 
@@ -59,7 +77,10 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: threads.Thread | None = None  # the executive's object of the thread that runs the loop
         self._stopping = False
-        self._waited = 0.0  # seconds that the loop's thread had waited for a processor when that was last asked for
+        # Seconds that the loop's thread had run, and waited for a processor, when that was last asked for
+        self._account = 0.0, 0.0
+        self._slept = 0  # how often it had given its processor up by then
+        self._polls = 0  # how often it has polled since
         self._asked = 0.0  # when that was
         self._hogs: set[tuple[str, ...]] = set()  # stacks whose step was named
 
@@ -188,7 +209,9 @@ class Engine:
                 if self._calls or loop.pending or self._stopping:
                     pause = 0
                 if self.now() - self._asked > _ACCOUNT:
-                    self._waited, self._asked = self._has_waited(), self.now()
+                    self._account, self._slept, self._polls = account(), switches(), 0
+                    self._asked = self.now()
+                self._polls += 1
                 ready = self._epoll.poll(pause)
                 for descriptor, events in ready:
                     if descriptor == loop_descriptor:
@@ -216,22 +239,20 @@ class Engine:
 
     def name_hog(self, connection: Any, seconds: float) -> None:
         """A step of the layers of `connection` took so long: say so, once for each stack, if that was too long."""
-        if seconds <= HOG or seconds - (self._has_waited() - self._waited) <= HOG:
-            return  # it had too little to do, or the machine gave its processor to somebody else
+        if seconds <= HOG:
+            return
+        (ran, waited), (ran_before, waited_before) = account(), self._account
+        seconds_of_its = seconds - (waited - waited_before)
+        if ran - ran_before < HOG / 2:
+            # Who waits for the interpreter wakes up each switch interval to ask for it; who sleeps or blocks does not.
+            seconds_of_its -= (switches() - self._slept - self._polls) * sys.getswitchinterval()
+        if seconds_of_its <= HOG:
+            return  # the machine gave its processor to somebody else, or other threads computed
         names = connection.plan.names
         if names and names not in self._hogs:
             self._hogs.add(names)
             who = f"layer {names[0]!r}" if len(names) == 1 else f"one of the layers {', '.join(map(repr, names))}"
             reports.report(f"{who} held everybody up for {seconds * 1000:.0f} ms in one step; layers must not block")
-
-    def _has_waited(self) -> float:
-        """Seconds that the calling thread has been ready to run and was not let, 0 where the kernel does not say."""
-        try:
-            with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
-                _, waited, _ = file.read().split()  # nanoseconds run and waited, turns
-        except (OSError, ValueError):
-            return 0.0
-        return int(waited) / 1e9
 
     def _run_calls(self) -> None:
         calls = self._calls

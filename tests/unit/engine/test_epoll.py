@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from support.engines import Pass, RealRig, submitted
 from support.threads import LONG, Running, until
+from ws2spi._engine import epoll
 from ws2spi._engine.epoll import HOG, Engine
 from ws2spi._engine.operations import sleep
 from ws2spi._engine.transport import SocketTransport
@@ -269,21 +271,48 @@ def test_heart_rule_8_a_step_after_a_sleep_is_named_too(real: RealRig, reported:
     assert "layer 'spinslater' held everybody up" in reported[0]
 
 
-def test_heart_rule_8_waiting_for_a_processor_is_not_the_layers_fault(
-    real: RealRig, reported: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The kernel's account says that the thread was ready to run and was not let, for as long as the step took."""
-    upper, peer = real.pair(Spins())
-    monkeypatch.setattr(real.engine, "_has_waited", time.monotonic)
+class Blocks(Layer):
+    """Sleeps in `recv`, as no layer must."""
+
+    async def recv(self, conn: Any, size: int) -> bytes:
+        data = await conn.below.recv(size)
+        threading.Event().wait(HOG * 1.2)
+        return bytes(data)
+
+
+def receives(real: RealRig, layer: Layer) -> None:
     done = threading.Event()
     real.engine.call_soon(done.set)
-    assert done.wait(LONG)  # the loop has begun a round with this account
+    assert done.wait(LONG)  # the loop has begun a round
+    upper, peer = real.pair(layer)
     waiting = submitted(upper.submit_recv, 1)
     peer.send(b"x")
     assert waiting.result() == b"x"
     done = threading.Event()
     real.engine.call_soon(done.set)
     assert done.wait(LONG)
+
+
+def test_heart_rule_8_a_step_that_blocks_is_named(real: RealRig, reported: list[str]) -> None:
+    receives(real, Blocks())
+    assert len(reported) == 1
+
+
+def test_heart_rule_8_waiting_for_a_processor_is_not_the_layers_fault(
+    real: RealRig, reported: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's account says that the thread was ready to run and was not let, for as long as the step took."""
+    monkeypatch.setattr(epoll, "account", lambda: (0.0, time.monotonic()))
+    receives(real, Spins())
+    assert reported == []
+
+
+def test_heart_rule_8_waiting_for_the_interpreter_is_not_the_layers_fault(
+    real: RealRig, reported: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread woke up once in each switch interval and went to sleep again, as one does that asks for the lock."""
+    monkeypatch.setattr(epoll, "switches", lambda: int(time.monotonic() / sys.getswitchinterval()))
+    receives(real, Blocks())
     assert reported == []
 
 
