@@ -47,6 +47,13 @@ def read_guid(source: Any) -> uuid.UUID:
     return uuid.UUID(fields=(*head, tail[0], tail[1], int.from_bytes(tail[2:], "big")))
 
 
+def narrow(entry: CatalogEntry) -> WSAPROTOCOL_INFOA:
+    """Return an entry as a structure with single-byte text."""
+    target = WSAPROTOCOL_INFOA()
+    write(target, entry)
+    return target
+
+
 def write(target: Any, entry: CatalogEntry) -> None:
     """Store an entry in a WSAPROTOCOL_INFOW structure, or in the A form: in UTF-8, cut to its room."""
     for field, attribute in _FIELDS.items():

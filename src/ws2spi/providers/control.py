@@ -13,6 +13,12 @@ from ws2spi.providers import options
 from ws2spi.providers.socket_state import Socket
 
 _WITH_HANDLES = ((c.SOL_SOCKET, c.SO_UPDATE_ACCEPT_CONTEXT),)
+_READ_ONLY = frozenset(
+    {
+        c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE, c.SO_PROTOCOL_INFOW,
+        c.SO_PROTOCOL_INFOA, c.SO_BSP_STATE, c.SO_GROUP_ID,
+    }
+)  # fmt: skip
 _NEVER_CONNECTED = 0xFFFFFFFF  # SO_CONNECT_TIME
 
 
@@ -29,10 +35,16 @@ class OptionCalls:
                 if size < len(own):
                     raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(own)}")
                 return own
+        key = (level & 0xFFFF, option)
         if _foreign(state, level, option):
             below: bytes = state.connection.perform("getsockopt", level, options.Untranslated(option), size)
             return below
-        row = options.lookup(level, option)
+        kept = state.options.get(key, options.KEPT.get(key))
+        if kept is not None:
+            if size < 1:
+                raise WinsockError(WSAError.WSAEFAULT, "no room")
+            return struct.pack("<I", kept)[:size]
+        row = options.lookup(level, option, "r")
         value = row.to_windows(state.connection.perform("getsockopt", row.level, row.number, row.size))
         if size < len(value):
             if size < 1 or not row.boolean:
@@ -62,13 +74,15 @@ class OptionCalls:
             return struct.pack("<I", state.info.message_size)
         if option == c.SO_PROTOCOL_INFOW:
             return bytes(protocol_info.structure(state.info))
-        if option == c.SO_DEBUG and state.connection.transport.direct:
-            return struct.pack("<i", 0)
+        if option == c.SO_GROUP_ID:
+            return struct.pack("<I", 0)  # a member of no group
+        if option == c.SO_PROTOCOL_INFOA:
+            return bytes(protocol_info.narrow(state.info))
         if options.is_option(option, c.SO_DONTLINGER):
             linger = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_LINGER, 8)
             return struct.pack("<i", not struct.unpack("ii", linger)[0])
         if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) and state.connection.transport.direct:
-            return struct.pack("<i", 0)
+            return struct.pack("<i", state.options.get((c.SOL_SOCKET, c.SO_EXCLUSIVEADDRUSE & 0xFFFF), 0))
         return None
 
     def set_blocking(self, entry: SocketEntry, blocking: bool) -> None:
@@ -99,20 +113,29 @@ class OptionCalls:
                 if not state.connection.transport.direct:
                     self._tell_below(state, option, value)
                 return
-            if option in (c.SO_ERROR, c.SO_TYPE, c.SO_ACCEPTCONN, c.SO_CONNECT_TIME, c.SO_MAX_MSG_SIZE):
+            if option in _READ_ONLY:
                 raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option:#x} can only be read")
             if options.is_option(option, c.SO_DONTLINGER):
                 if any(options.boolean(value)):
                     state.connection.perform("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+                    state.linger = 0
                 return
-            unneeded = options.is_option(option, c.SO_EXCLUSIVEADDRUSE) or option == c.SO_DEBUG
-            if unneeded and state.connection.transport.direct:
-                return  # Linux shares an address with nobody unless asked to
+            if options.is_option(option, c.SO_EXCLUSIVEADDRUSE) and state.connection.transport.direct:
+                # Linux shares an address with nobody unless asked to.
+                state.options[c.SOL_SOCKET, c.SO_EXCLUSIVEADDRUSE & 0xFFFF] = int(any(options.boolean(value)))
+                return
         if _foreign(state, level, option):
             state.connection.perform("setsockopt", level, options.Untranslated(option), value)
             return
-        row = options.lookup(level, option)
-        state.connection.perform("setsockopt", row.level, row.number, row.to_linux(value))
+        if (level & 0xFFFF, option) in options.KEPT:
+            state.options[level & 0xFFFF, option] = struct.unpack("<I", options.boolean(value))[0]
+            return
+        row = options.lookup(level, option, "w")
+        converted = row.to_linux(value)
+        state.connection.perform("setsockopt", row.level, row.number, converted)
+        if row.number == socket.SO_LINGER and row.level == socket.SOL_SOCKET:
+            on, seconds = struct.unpack("ii", converted)
+            state.linger = seconds if on else 0
 
     def _tell_below(self, state: Socket, option: int, value: bytes) -> None:
         """An option that is kept here is the business of a provider below, too; one that lacks it does no harm."""
@@ -124,7 +147,7 @@ class OptionCalls:
 
 def _foreign(state: Socket, level: int, option: int) -> bool:
     """Whether a provider below has to answer an option that Linux does not have."""
-    if state.connection.transport.direct or (level & 0xFFFF, option) in options.TABLE:
+    if state.connection.transport.direct or options.same_below(level & 0xFFFF, option):
         return False
     return (level & 0xFFFF, option) not in _WITH_HANDLES
 

@@ -26,6 +26,7 @@ class Option(NamedTuple):
     to_windows: Callable[[bytes], bytes]
     size: int  # bytes of the Linux value
     room: int  # bytes of the Windows value
+    access: str = "rw"  # what may be done with it
 
     @property
     def boolean(self) -> bool:
@@ -88,7 +89,82 @@ def _plain(level: int, number: int, to_windows: Callable[[bytes], bytes] = _same
     return Option(level, number, dword if to_windows is _halved else boolean, to_windows, 4, 4)
 
 
+def _structure(name: str, room: int) -> Callable[[bytes], bytes]:
+    def convert(value: bytes) -> bytes:
+        if len(value) < room:
+            raise WinsockError(WSAError.WSAEFAULT, f"struct {name} has {room} bytes")
+        return value[:room]
+
+    return convert
+
+
+def _source_to_linux(value: bytes) -> bytes:
+    """struct ip_mreq_source: group, source, interface; Linux wants group, interface, source."""
+    value = _structure("ip_mreq_source", 12)(value)
+    return value[:4] + value[8:] + value[4:8]
+
+
+def _interface_to_linux(value: bytes) -> bytes:
+    """IP_MULTICAST_IF: an address, or the index of an interface in network order where an address begins with 0."""
+    value = dword(value)
+    index = int.from_bytes(value, "big")
+    if 0 < index < 1 << 24:
+        return bytes(8) + struct.pack("i", index)  # struct ip_mreqn
+    return bytes(4) + value + bytes(4)
+
+
+def _fragment_to_linux(value: bytes) -> bytes:
+    return struct.pack("i", 2 if any(boolean(value)) else 0)  # IP_PMTUDISC_DO or DONT
+
+
+def _fragment_to_windows(value: bytes) -> bytes:
+    return struct.pack("i", struct.unpack_from("i", value)[0] in (2, 3))
+
+
+# PMTUD_STATE: not set, do, do not, probe; and what Linux calls them
+_DISCOVERY = {0: 1, 1: 2, 2: 0, 3: 3}
+
+
+def _discovery_to_linux(value: bytes) -> bytes:
+    state = struct.unpack("<I", dword(value))[0]
+    if state not in _DISCOVERY:
+        raise WinsockError(WSAError.WSAEINVAL, f"PMTUD_STATE {state}")
+    return struct.pack("i", _DISCOVERY[state])
+
+
+def _discovery_to_windows(value: bytes) -> bytes:
+    state = struct.unpack_from("i", value)[0]
+    return struct.pack("<I", next((ours for ours, linux in _DISCOVERY.items() if linux == state), 0))
+
+
+def _count_to_linux(value: bytes) -> bytes:
+    count = struct.unpack("<I", dword(value))[0]
+    if count > 255:
+        raise WinsockError(WSAError.WSAEINVAL, f"TCP_KEEPCNT {count}: at most 255")
+    return struct.pack("i", max(1, min(count, 127)))
+
+
+def _seconds_to_linux(value: bytes) -> bytes:
+    seconds = struct.unpack("<i", dword(value))[0]
+    return struct.pack("I", 0 if seconds < 0 else min(max(1, seconds * 1000), (1 << 31) - 1))
+
+
+def _seconds_to_windows(value: bytes) -> bytes:
+    milliseconds = struct.unpack_from("I", value)[0]
+    return struct.pack("<i", milliseconds // 1000 if milliseconds else -1)
+
+
+def _set_only(level: int, number: int, convert: Callable[[bytes], bytes], room: int) -> Option:
+    return Option(level, number, convert, _same, room, room, "w")
+
+
+_IP, _TCP = socket.IPPROTO_IP, socket.IPPROTO_TCP
+_SIX = socket.IPPROTO_IPV6
 _IPV6 = c.IPPROTO_IPV6
+# linux/in.h, in6.h; the socket module has no names for them
+_IP_MTU_DISCOVER, _IP_MTU, _IP_UNBLOCK, _IP_BLOCK = 10, 14, 37, 38
+_IP_ADD_SOURCE, _IP_DROP_SOURCE = 39, 40
+_IPV6_MTU_DISCOVER, _IPV6_MTU = 23, 24
 
 
 def _error_to_linux(value: bytes) -> bytes:
@@ -109,8 +185,11 @@ TABLE: dict[tuple[int, int], Option] = {
     (c.IPPROTO_TCP, c.TCP_NODELAY): _plain(socket.IPPROTO_TCP, socket.TCP_NODELAY, _boolean),
     (c.IPPROTO_TCP, c.TCP_KEEPIDLE): _plain(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
     (c.IPPROTO_TCP, c.TCP_KEEPINTVL): _plain(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
-    (c.IPPROTO_TCP, c.TCP_KEEPCNT): _plain(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
-    (c.IPPROTO_TCP, c.TCP_MAXSEG): _plain(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
+    (c.IPPROTO_TCP, c.TCP_KEEPCNT): Option(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _count_to_linux, _same, 4, 4),
+    (c.IPPROTO_TCP, c.TCP_MAXSEG): _plain(socket.IPPROTO_TCP, socket.TCP_MAXSEG)._replace(access="r"),
+    (c.IPPROTO_TCP, c.TCP_MAXRT): Option(_TCP, 18, _seconds_to_linux, _seconds_to_windows, 4, 4),  # TCP_USER_TIMEOUT
+    (c.IPPROTO_UDP, c.UDP_NOCHECKSUM): _plain(socket.SOL_SOCKET, 11, _boolean),  # SO_NO_CHECK
+    (c.IPPROTO_TCP, c.TCP_FASTOPEN): _plain(socket.IPPROTO_TCP, 30, _boolean),  # TCP_FASTOPEN_CONNECT
     (c.IPPROTO_IP, c.IP_TTL): _plain(socket.IPPROTO_IP, socket.IP_TTL),
     (c.IPPROTO_IP, c.IP_TOS): _plain(socket.IPPROTO_IP, socket.IP_TOS),
     (c.IPPROTO_IP, c.IP_PKTINFO): _plain(socket.IPPROTO_IP, 8, _boolean),  # no name in the socket module
@@ -121,21 +200,40 @@ TABLE: dict[tuple[int, int], Option] = {
     (_IPV6, c.IPV6_RECVTCLASS): _plain(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, _boolean),
     (c.IPPROTO_IP, c.IP_MULTICAST_TTL): _plain(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
     (c.IPPROTO_IP, c.IP_MULTICAST_LOOP): _plain(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP),
-    (c.IPPROTO_IP, c.IP_ADD_MEMBERSHIP): Option(
-        socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _group_to_linux, _same, 8, 8
-    ),
-    (c.IPPROTO_IP, c.IP_DROP_MEMBERSHIP): Option(
-        socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, _group_to_linux, _same, 8, 8
-    ),
+    (c.IPPROTO_IP, c.IP_ADD_MEMBERSHIP): _set_only(_IP, socket.IP_ADD_MEMBERSHIP, _group_to_linux, 8),
+    (c.IPPROTO_IP, c.IP_DROP_MEMBERSHIP): _set_only(_IP, socket.IP_DROP_MEMBERSHIP, _group_to_linux, 8),
+    (c.IPPROTO_IP, c.IP_ADD_SOURCE_MEMBERSHIP): _set_only(_IP, _IP_ADD_SOURCE, _source_to_linux, 12),
+    (c.IPPROTO_IP, c.IP_DROP_SOURCE_MEMBERSHIP): _set_only(_IP, _IP_DROP_SOURCE, _source_to_linux, 12),
+    (c.IPPROTO_IP, c.IP_BLOCK_SOURCE): _set_only(_IP, _IP_BLOCK, _source_to_linux, 12),
+    (c.IPPROTO_IP, c.IP_UNBLOCK_SOURCE): _set_only(_IP, _IP_UNBLOCK, _source_to_linux, 12),
+    (c.IPPROTO_IP, c.IP_MULTICAST_IF): Option(_IP, socket.IP_MULTICAST_IF, _interface_to_linux, _same, 4, 4),
+    (c.IPPROTO_IP, c.IP_DONTFRAGMENT): Option(_IP, _IP_MTU_DISCOVER, _fragment_to_linux, _fragment_to_windows, 4, 4),
+    (c.IPPROTO_IP, c.IP_MTU_DISCOVER): Option(_IP, _IP_MTU_DISCOVER, _discovery_to_linux, _discovery_to_windows, 4, 4),
+    (c.IPPROTO_IP, c.IP_MTU): _plain(_IP, _IP_MTU)._replace(access="r"),
     (_IPV6, c.IPV6_V6ONLY): _plain(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, _boolean),
     (_IPV6, c.IPV6_UNICAST_HOPS): _plain(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
     (_IPV6, c.IPV6_MULTICAST_HOPS): _plain(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS),
     (_IPV6, c.IPV6_MULTICAST_LOOP): _plain(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP),
+    (_IPV6, c.IPV6_MULTICAST_IF): _plain(_SIX, socket.IPV6_MULTICAST_IF),
+    (_IPV6, c.IPV6_JOIN_GROUP): _set_only(_SIX, socket.IPV6_JOIN_GROUP, _structure("ipv6_mreq", 20), 20),
+    (_IPV6, c.IPV6_LEAVE_GROUP): _set_only(_SIX, socket.IPV6_LEAVE_GROUP, _structure("ipv6_mreq", 20), 20),
+    (_IPV6, c.IPV6_DONTFRAG): _plain(_SIX, socket.IPV6_DONTFRAG, _boolean),
+    (_IPV6, c.IPV6_MTU_DISCOVER): Option(_SIX, _IPV6_MTU_DISCOVER, _discovery_to_linux, _discovery_to_windows, 4, 4),
+    (_IPV6, c.IPV6_MTU): _plain(_SIX, _IPV6_MTU)._replace(access="r"),
 }
 
 LEVELS = frozenset(level for level, _ in TABLE)
 # {(Linux level, Linux option): (Windows level, Windows option, row)}
-_BACK = {(row.level, row.number): (key[0], key[1], row) for key, row in TABLE.items()}
+# Rows whose values are the same on both sides, or are converted back by `below`; the others go down as the client gave
+# them.
+_ALIKE = (dword, boolean, _linger_to_linux, _group_to_linux)
+_BACK = {(row.level, row.number): (key[0], key[1], row) for key, row in TABLE.items() if row.to_linux in _ALIKE}
+
+
+def same_below(level: int, option: int) -> bool:
+    """Whether a provider below can be asked for an option by its Linux spelling (`below`)."""
+    row = TABLE.get((level, option))
+    return row is not None and row.to_linux in _ALIKE
 
 
 class Untranslated(int):
@@ -169,14 +267,31 @@ def below(level: int, number: int) -> Below:
     return Below(own_level, own, _same, boolean if row.to_linux is boolean else _same, row.room)
 
 
-def lookup(level: int, option: int) -> Option:
-    """The row of an option.
+# {(level, option): its number while nobody has set another}: what Linux has not and that is kept with the socket. They
+# change nothing here: addresses are shared with nobody anyhow, ports are random, the rest tunes Windows' own TCP.
+KEPT: dict[tuple[int, int], int] = {
+    (SOL_SOCKET, c.SO_DEBUG): 0,
+    (SOL_SOCKET, c.SO_CONDITIONAL_ACCEPT): 0,
+    (SOL_SOCKET, c.SO_PAUSE_ACCEPT): 0,
+    (SOL_SOCKET, c.SO_RANDOMIZE_PORT): 0,
+    (SOL_SOCKET, c.SO_PORT_SCALABILITY): 0,
+    (SOL_SOCKET, c.SO_REUSE_UNICASTPORT): 0,
+    (SOL_SOCKET, c.SO_REUSE_MULTICASTPORT): 0,
+    (SOL_SOCKET, c.SO_GROUP_PRIORITY): 0,
+    (c.IPPROTO_TCP, c.TCP_EXPEDITED_1122): 0,
+    (c.IPPROTO_TCP, c.TCP_BSDURGENT): 1,
+    (c.IPPROTO_IP, c.IP_RECEIVE_BROADCAST): 1,
+}
+
+
+def lookup(level: int, option: int, access: str) -> Option:
+    """The row of an option that may be read ("r") or set ("w").
 
     Errors:
-        WSAEINVAL: no such level. WSAENOPROTOOPT: no such option there.
+        WSAEINVAL: no such level. WSAENOPROTOOPT: no such option there, or only for the other.
     """
     row = TABLE.get((level & 0xFFFF, option))
-    if row is not None:
+    if row is not None and access in row.access:
         return row
     if level & 0xFFFF not in LEVELS:
         raise WinsockError(WSAError.WSAEINVAL, f"option level {level}")

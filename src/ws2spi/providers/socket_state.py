@@ -36,9 +36,11 @@ class Socket:
         "group",
         "info",
         "limited",
+        "linger",
         "listening",
         "multipoint",
         "one_way",
+        "options",
         "pending",
         "recv_timeout",
         "reusable",
@@ -75,6 +77,8 @@ class Socket:
         self.deferred: list[Connection] = []  # of a listener: connections on which a condition has not decided
         self.multipoint = False  # made as a leaf of multipoint sessions
         self.group: Address | None = None  # the multipoint session that was joined
+        self.options: dict[tuple[int, int], int] = {}  # {(level, option): number}: set, and nothing to Linux
+        self.linger = 0  # seconds that closesocket of a blocking socket waits for what was sent
         self.one_way = 0  # JL_SENDER_ONLY, JL_RECEIVER_ONLY or 0
         self.selection: Selection | None = None  # WSPEventSelect or WSPAsyncSelect is active
         self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
@@ -94,6 +98,7 @@ class Socket:
         """An accepted socket has the properties of its listener that Linux does not hand on by itself."""
         self.blocking = listener.blocking
         self.recv_timeout, self.send_timeout = listener.recv_timeout, listener.send_timeout
+        self.options, self.linger = dict(listener.options), listener.linger
 
     def __repr__(self) -> str:
         state = "listening" if self.listening else "connected" if self.connected else "idle"

@@ -29,6 +29,7 @@ from ws2spi.providers.compounds import Compound
 from ws2spi.providers.data import DataCalls
 from ws2spi.providers.duplicates import DuplicateCalls
 from ws2spi.providers.extensions import CONNECTED, ExtensionCalls, refuse_limited
+from ws2spi.providers.lingers import linger
 from ws2spi.providers.multipoint import MultipointCalls, is_leaf
 from ws2spi.providers.network_events import NetworkEvents
 from ws2spi.providers.socket_state import Socket
@@ -126,6 +127,8 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             return
         if not state.blocking and self._would_linger(state):
             raise WinsockError(WSAError.WSAEWOULDBLOCK, "unsent data and a linger time")
+        if state.linger and state.blocking and state.connected and state.stream:
+            linger(state)
         network_events.end(state)
         self._open.pop(entry.number, None)
         if self.ifs:

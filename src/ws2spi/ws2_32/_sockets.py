@@ -257,7 +257,8 @@ def setsockopt(s: int, level: int, optname: int, optval: Any, optlen: int) -> in
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK, WSAEFAULT. WSAEINVAL: unknown level. WSAENOPROTOOPT: unknown or read-only.
     Source: winsock2.h, nf-winsock2-setsockopt.
-    Differs: nothing.
+    Differs: SO_RANDOMIZE_PORT, SO_PORT_SCALABILITY, SO_CONDITIONAL_ACCEPT, SO_PAUSE_ACCEPT, TCP_BSDURGENT,
+        IP_RECEIVE_BROADCAST and their like are kept and change nothing. IP_MULTICAST_LOOP is the sender's, as in POSIX.
     """
     if open_type.means(level, optname):
         return _of_thread(open_type.write, optval, optlen)
