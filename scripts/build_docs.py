@@ -1,4 +1,5 @@
-"""Build the generated pages under docs/: "Differences from Windows", the reference of the exact faces, the clauses.
+"""Build the generated pages under docs/: "Differences from Windows", the reference of the exact faces, the clauses, the
+table of all functions (functions_page.py).
 
 All come from docstrings, so that a page cannot say what the code does not; other differences come from
 docs/witness-rows.toml. With --check nothing is written; the exit status is 1 for a stale page.
@@ -11,6 +12,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import functions_page
 
 ROOT = Path(__file__).parents[1]
 FACES = ("ws2_32", "kernel32", "user32", "mswsock")
@@ -144,7 +147,12 @@ def clauses() -> str:
     return page
 
 
-PAGES = {"clauses.md": clauses, "differences.md": differences, "reference.md": reference}
+PAGES = {
+    "clauses.md": clauses,
+    "differences.md": differences,
+    "functions.md": functions_page.functions,
+    "reference.md": reference,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import http_server as servers
+from support import provoked
 from support.tools import need as find_tool
 
 # What may appear for good, once in a process and not once in a test: the shared engine with its epoll set, and the
@@ -17,6 +18,29 @@ from support.tools import need as find_tool
 _SHARED = {"anon_inode:[eventfd]": 2, "anon_inode:[eventpoll]": 2}
 _SESSION_SLACK = 8
 _SHARED_THREADS = "ws2spi-"  # threads the runtime keeps for the life of the process begin with this
+
+
+_RECORD = pytest.StashKey[provoked.Record]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--provoked-report",
+        action="store_true",
+        help="fail when a documented error code was neither provoked nor has a reason in tests/provoked.toml",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("--provoked-report"):
+        session.config.stash[_RECORD] = record = provoked.Record()
+        record.start()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    record = session.config.stash.get(_RECORD, None)
+    if record is not None and exitstatus in (0, 1) and provoked.print_report(record):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True, scope="session")

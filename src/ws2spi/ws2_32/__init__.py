@@ -240,6 +240,7 @@ WSCInstallNameSpaceEx = exported(_name_spaces.WSCInstallNameSpaceEx)
 WSCUnInstallNameSpace = exported(_name_spaces.WSCUnInstallNameSpace)
 WSCEnableNSProvider = exported(_name_spaces.WSCEnableNSProvider)
 WSCWriteNameSpaceOrder = exported(_name_spaces.WSCWriteNameSpaceOrder)
+WSCWriteNameSpaceOrder32 = exported(_name_spaces.WSCWriteNameSpaceOrder32)
 WSCInstallNameSpace32 = exported(_name_spaces.WSCInstallNameSpace32)
 WSCInstallNameSpaceEx32 = exported(_name_spaces.WSCInstallNameSpaceEx32)
 WSCUnInstallNameSpace32 = exported(_name_spaces.WSCUnInstallNameSpace32)
@@ -492,6 +493,7 @@ __all__ = [
     "WSCUpdateProvider",
     "WSCUpdateProvider32",
     "WSCWriteNameSpaceOrder",
+    "WSCWriteNameSpaceOrder32",
     "WSCWriteProviderOrder",
     "WSCWriteProviderOrder32",
     "__WSAFDIsSet",

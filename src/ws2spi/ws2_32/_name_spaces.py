@@ -291,3 +291,15 @@ def _pack(entries: list[NameSpaceEntry], kind: Any) -> Block:
             block.point(specific + n.BLOB.pBlobData.offset, block.add(entry.blob))
         block.text(at + kind.lpszIdentifier.offset, entry.name, wide)
     return block
+
+
+def WSCWriteNameSpaceOrder32(lpProviderId: Any, dwNumberOfEntries: int) -> int:
+    """As WSCWriteNameSpaceOrder: there is one catalog, whatever a process's word size.
+
+    Returns: 0, or the error code itself.
+    Errors:
+        WSAEFAULT, WSAEINVAL, WSAEACCES, WSASYSCALLFAILURE, WSA_NOT_ENOUGH_MEMORY: as WSCWriteNameSpaceOrder.
+    Source: sporder.h, nf-sporder-wscwritenamespaceorder32.
+    Differs: as WSCInstallNameSpace32.
+    """
+    return WSCWriteNameSpaceOrder(lpProviderId, dwNumberOfEntries)
