@@ -77,6 +77,8 @@ def _spellings(name: str) -> set[str]:
     found = {name, f"lp{name}"}
     if name.endswith("W") and f"{name[:-1]}A" in places():
         found.add(name[:-1])
+    if name.endswith(("A", "W")):
+        found.add(f'"{name[:-1]}')
     if name.startswith("WPU"):
         found.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name[3:].replace("IFS", "Ifs").replace("FDIs", "FdIs")).lower())
     return found
@@ -126,6 +128,7 @@ def _words(node: ast.AST) -> Iterator[str]:
             yield from (word for word in _WORD.findall(part.value) if re.search(r"[A-Z_]", word[1:]))
             if _WORD.fullmatch(part.value):
                 yield part.value
+                yield f'"{part.value}'  # as getattr(ws2_32, "WSASocket" + form), which names both forms
 
 
 def tests_of(name: str) -> list[str]:
@@ -234,7 +237,7 @@ def functions() -> str:
         "<!-- Written by scripts/functions_page.py from the sources; change those, then `make docs`. -->\n\n"
         "Every function of the service provider interface, and every one that Ws2_32.dll and its headers have for\n"
         "applications. *Held by* counts the tests that name a function (`python scripts/functions_page.py NAME`\n"
-        "prints them), and the rows of the [witness](witness.md) and [clauses](clauses.md) of `check_provider` that do.\n"
+        "prints them), and rows of the [witness](witness.md) and [clauses](clauses.md) of `check_provider`.\n"
         "A function of a provider is also held by what tests the function that calls it, and differs where that one\n"
         "does. The error codes are in the [reference](reference.md).\n\n"
     )

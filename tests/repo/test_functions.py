@@ -29,7 +29,7 @@ def test_what_the_page_calls_there_is_exported() -> None:
 
 def test_every_function_has_a_test_that_names_it() -> None:
     """Name the function in the test of it: `ws2_32.send`, "WSPSend", `lpWSPSend`, `queue_apc` for WPUQueueApc."""
-    there = [name for name in NAMES if name in page.places()]
+    there = [name for name in NAMES if name in page.places() and page.reasons().get(name) != "not yet"]
     assert [name for name in there if not page.tests_of(name) and not _tested_through_its_caller(name)] == []
 
 

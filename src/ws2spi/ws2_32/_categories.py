@@ -17,6 +17,7 @@ from ws2spi._abi.wide import wstring_at
 from ws2spi._runtime import config_change
 from ws2spi._runtime.catalog import StoredCatalog
 from ws2spi._runtime.catalog.snapshot import NATIVE, OTHER
+from ws2spi._runtime.process import runtime
 from ws2spi.ws2_32._catalog import answer, guid_of
 from ws2spi.ws2_32._route import failed
 
@@ -211,6 +212,7 @@ def WSAProviderConfigChange(lpNotificationHandle: Any, lpOverlapped: Any, lpComp
         change.
     """
     try:
+        runtime.require()
         if not address_of(lpNotificationHandle):
             raise WinsockError(WSAError.WSAEFAULT, "lpNotificationHandle")
         handle = load_pointer_sized(lpNotificationHandle)

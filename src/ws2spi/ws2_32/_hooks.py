@@ -8,6 +8,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import BOOL
 from ws2spi._runtime import hooks
+from ws2spi._runtime.process import runtime
 from ws2spi.ws2_32._route import failed
 
 _HOOK = ctypes.CFUNCTYPE(BOOL)
@@ -26,6 +27,7 @@ def WSASetBlockingHook(lpBlockFunc: Any) -> Any:
     Differs: ws2_32.dll does not export it. The page names no code for clients of version 2.
     """
     try:
+        runtime.require()
         function = lpBlockFunc if callable(lpBlockFunc) else _HOOK(address_of(lpBlockFunc))
         if not function:
             raise WinsockError(WSAError.WSAEFAULT, "lpBlockFunc")

@@ -64,10 +64,10 @@ def GetAddrInfoW(pNodeName: Any, pServiceName: Any, pHints: Any, ppResult: Any) 
 
 def _getaddrinfo(node: str | None, service: str | None, pHints: Any, ppResult: Any, *, wide: bool) -> int:
     try:
-        if not address_of(ppResult):
-            raise WinsockError(WSAError.WSAEINVAL, "ppResult")
-        store_pointer_sized(ppResult, 0)
+        stored = store_pointer_sized(ppResult, 0)
         runtime.require()
+        if not stored:
+            raise WinsockError(WSAError.WSAEINVAL, "ppResult")
         hints = deref(pHints, n.ADDRINFOW if wide else n.ADDRINFOA)
         if hints is None:
             flags, found = 0, resolver.getaddrinfo(node, service)

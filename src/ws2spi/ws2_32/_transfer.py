@@ -250,7 +250,7 @@ def send(s: int, buf: Any, len: int, flags: int) -> int:
     """Send bytes.
 
     Returns: how many, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSASend.
+    Errors: as WSASend, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
     Source: winsock2.h, nf-winsock2-send.
     Differs: nothing.
     """
@@ -274,7 +274,7 @@ def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
     """Send one datagram to an address.
 
     Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSASendTo.
+    Errors: as WSASendTo, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
     Source: winsock2.h, nf-winsock2-sendto.
     Differs: nothing.
     """
@@ -291,7 +291,7 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     """Receive bytes.
 
     Returns: how many, 0 at the end of a stream, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSARecv.
+    Errors: as WSARecv, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
     Source: winsock2.h, nf-winsock2-recv.
     Differs: nothing.
     """
@@ -322,7 +322,7 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
     """Receive one datagram and its sender.
 
     Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSARecvFrom.
+    Errors: as WSARecvFrom, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
     Source: winsock2.h, nf-winsock2-recvfrom.
     Differs: nothing.
     """

@@ -1,6 +1,7 @@
 """The exact face: arguments, returned values, last errors (executive.md 2, 3, 4, 8; witness A to E, G, J)."""
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -682,3 +683,7 @@ def test_wait_of_a_created_thread_ends_when_it_does() -> None:
     gate.set()
     assert worker.result() == 0
     k.CloseHandle(thread)
+
+
+def test_the_process_is_the_one_that_linux_means() -> None:
+    assert k.GetCurrentProcessId() == os.getpid()

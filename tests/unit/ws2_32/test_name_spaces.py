@@ -159,6 +159,7 @@ def test_the_order_can_be_written(started: None, static: str) -> None:
         (twice, 2, WSAError.WSAEINVAL),
     ):
         assert ws2_32.WSCWriteNameSpaceOrder(ids, count) == code, "the code itself"
+        assert ws2_32.WSCWriteNameSpaceOrder32(ids, count) == code
 
 
 @pytest.mark.usefixtures("started")
