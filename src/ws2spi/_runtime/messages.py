@@ -56,6 +56,12 @@ class Queue:
                 return found
         return None
 
+    def forget(self, window: int) -> None:
+        """Remove what was posted to a window."""
+        for found in tuple(self.messages):
+            if found.window == window:
+                self._drop(found)
+
     def _drop(self, message: Message) -> bool:
         """Remove a message; False when an interrupt has taken it."""
         try:
@@ -100,8 +106,12 @@ def window_of(handle: int) -> Window | None:
 
 
 def destroy_window(handle: int) -> bool:
-    """Close a window; what waits for it is never seen. False: no such window."""
-    return window_of(handle) is not None and handles.close(handle)
+    """Close a window; what waits for it is never seen, and leaves its place to others. False: no such window."""
+    window = window_of(handle)
+    if window is None or not handles.close(handle):
+        return False
+    window.queue.forget(handle)
+    return True
 
 
 def post(handle: int, message: int, wparam: int, lparam: int) -> bool:

@@ -52,3 +52,12 @@ def test_a_queue_holds_ten_thousand_messages(window: int, form: str) -> None:
     while post(window, MESSAGE, 0, 0):
         pass
     assert kernel32.GetLastError() == c.ERROR_NOT_ENOUGH_QUOTA
+
+
+def test_a_destroyed_window_leaves_its_place_to_others(window: int) -> None:
+    other = user32.CreateWindowExW(*[None] * 12)
+    while user32.PostMessageW(other, MESSAGE, 0, 0):
+        pass
+    assert user32.PostMessageW(window, MESSAGE, 0, 0) == 0, "one queue for both"
+    assert user32.DestroyWindow(other) == 1
+    assert user32.PostMessageW(window, MESSAGE, 0, 0) == 1
