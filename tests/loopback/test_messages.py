@@ -47,14 +47,18 @@ class Message:
     """A WSAMSG with its memory."""
 
     def __init__(self, data: bytes | int, name: Any = 128, control: Any = 256, flags: int = 0) -> None:
-        self.memory = ctypes.create_string_buffer(data, max(len(data), 1)) if isinstance(data, bytes) else (
-            ctypes.create_string_buffer(max(data, 1))
+        self.memory = (
+            ctypes.create_string_buffer(data, max(len(data), 1))
+            if isinstance(data, bytes)
+            else (ctypes.create_string_buffer(max(data, 1)))
         )
         size = len(data) if isinstance(data, bytes) else data
         self.buffer = ws2_32.WSABUF(size, ctypes.addressof(self.memory))
         self.name = ctypes.create_string_buffer(name) if isinstance(name, int) else name
-        self.control = ctypes.create_string_buffer(control) if isinstance(control, int) else (
-            ctypes.create_string_buffer(control, max(len(control), 1))
+        self.control = (
+            ctypes.create_string_buffer(control)
+            if isinstance(control, int)
+            else (ctypes.create_string_buffer(control, max(len(control), 1)))
         )
         room = control if isinstance(control, int) else len(control)
         self.msg = mswsock.WSAMSG(

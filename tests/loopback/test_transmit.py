@@ -304,9 +304,7 @@ class Packets(Started):
             else:
                 element.hFile, element.nFileOffset, element.cLength = what, *rest
         call = fetch(s, "TransmitPackets")
-        self.answered(
-            call(s, ctypes.addressof(self.array), len(parts), 0, self.address if overlapped else None, flags)
-        )
+        self.answered(call(s, ctypes.addressof(self.array), len(parts), 0, self.address if overlapped else None, flags))
 
 
 def test_memory_and_files_in_their_order(pair: tuple[int, int], file: int) -> None:
@@ -370,9 +368,7 @@ def test_the_dlls_own_export(file: int) -> None:
     close(s, peer)
 
 
-def test_the_kernel_copies_where_no_layer_looks_at_bytes(
-    kind: str, file: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_kernel_copies_where_no_layer_looks_at_bytes(kind: str, file: int, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     straight = os.sendfile
 

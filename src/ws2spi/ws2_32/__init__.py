@@ -113,6 +113,9 @@ ioctlsocket = exported(_sockets.ioctlsocket)
 WSAIoctl = exported(_sockets.WSAIoctl)
 
 WSAAccept = exported(_sessions.WSAAccept)
+WSAConnectByList = exported(_sessions.WSAConnectByList)
+WSAConnectByNameW = exported(_sessions.WSAConnectByNameW)
+WSAConnectByNameA = exported(_sessions.WSAConnectByNameA)
 WSAJoinLeaf = exported(_sessions.WSAJoinLeaf)
 WSAGetQOSByName = exported(_sessions.WSAGetQOSByName)
 WSADuplicateSocketW = exported(_sessions.WSADuplicateSocketW)
@@ -298,6 +301,7 @@ WSAEnumNameSpaceProvidersEx = WSAEnumNameSpaceProvidersExW
 WSCEnumNameSpaceProviders = WSAEnumNameSpaceProvidersW
 WSASocket = WSASocketW
 WSADuplicateSocket = WSADuplicateSocketW
+WSAConnectByName = WSAConnectByNameW
 
 __all__ = [
     "ADDRINFOA",
@@ -397,6 +401,10 @@ __all__ = [
     "WSACleanup",
     "WSACloseEvent",
     "WSAConnect",
+    "WSAConnectByList",
+    "WSAConnectByName",
+    "WSAConnectByNameA",
+    "WSAConnectByNameW",
     "WSACreateEvent",
     "WSADuplicateSocket",
     "WSADuplicateSocketA",

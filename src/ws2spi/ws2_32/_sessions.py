@@ -7,9 +7,9 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError
-from ws2spi._abi.memory import address_of, write_bytes
+from ws2spi._abi.memory import address_of, read_narrow, read_wide, write_bytes
 from ws2spi._abi.types import WSAPROTOCOL_INFOW
-from ws2spi._runtime import redirected
+from ws2spi._runtime import connecting, redirected
 from ws2spi.ws2_32._route import call, failed, route, status
 from ws2spi.ws2_32._sockets import _handed_out
 
@@ -150,3 +150,95 @@ def WSAGetQOSByName(s: int, lpQOSName: Any, lpQOS: Any) -> int:
     Differs: nothing.
     """
     return call("lpWSPGetQOSByName", c.FALSE, s, lpQOSName, lpQOS)
+
+
+def WSAConnectByList(
+    s: int,
+    SocketAddress: Any,
+    LocalAddressLength: Any,
+    LocalAddress: Any,
+    RemoteAddressLength: Any,
+    RemoteAddress: Any,
+    timeout: Any,
+    Reserved: Any,
+) -> int:
+    """Connect to the first of several addresses that answers, in their order; blocks in non-blocking mode, too.
+
+    Returns: TRUE, or FALSE with the code in the last error.
+    Errors: as connect(), of the last attempt; and
+        WSAEINVAL: `Reserved` is not NULL, or no address. WSAEFAULT: no list, or no room for an address.
+        WSAETIMEDOUT: the time is over; looked at between two attempts.
+    Source: winsock2.h, nf-winsock2-wsaconnectbylist.
+    Differs: the order of the list decides, and Linux picks the local address; SO_UPDATE_CONNECT_CONTEXT is not needed.
+    """
+    try:
+        connecting.by_list(route(s), SocketAddress, timeout, Reserved)
+    except WinsockError as error:
+        return failed(error, c.FALSE)
+    return _names(s, LocalAddressLength, LocalAddress, RemoteAddressLength, RemoteAddress)
+
+
+def WSAConnectByNameW(
+    s: int,
+    nodename: Any,
+    servicename: Any,
+    LocalAddressLength: Any,
+    LocalAddress: Any,
+    RemoteAddressLength: Any,
+    RemoteAddress: Any,
+    timeout: Any,
+    Reserved: Any,
+) -> int:
+    """Connect to a host and a service by name; blocks in non-blocking mode, too.
+
+    Returns: TRUE, or FALSE with the code in the last error.
+    Errors: as WSAConnectByList; and
+        WSAEINVAL: a name is NULL. WSAEHOSTUNREACH: the names lead to no address of the socket's family.
+    Source: winsock2.h, nf-winsock2-wsaconnectbynamew.
+    Differs: as WSAConnectByList.
+    """
+    return _by_name(s, read_wide(nodename), read_wide(servicename), timeout, Reserved) and _names(
+        s, LocalAddressLength, LocalAddress, RemoteAddressLength, RemoteAddress
+    )
+
+
+def WSAConnectByNameA(
+    s: int,
+    nodename: Any,
+    servicename: Any,
+    LocalAddressLength: Any,
+    LocalAddress: Any,
+    RemoteAddressLength: Any,
+    RemoteAddress: Any,
+    timeout: Any,
+    Reserved: Any,
+) -> int:
+    """Connect to a host and a service by name, as WSAConnectByNameW.
+
+    Returns: TRUE, or FALSE with the code in the last error.
+    Errors: as WSAConnectByNameW.
+    Source: winsock2.h, nf-winsock2-wsaconnectbynamea.
+    Differs: as WSAConnectByList.
+    """
+    return _by_name(s, read_narrow(nodename), read_narrow(servicename), timeout, Reserved) and _names(
+        s, LocalAddressLength, LocalAddress, RemoteAddressLength, RemoteAddress
+    )
+
+
+def _by_name(s: int, node: str | None, service: str | None, timeout: Any, reserved: Any) -> int:
+    try:
+        connecting.by_name(route(s), node, service, timeout, reserved)
+    except WinsockError as error:
+        return failed(error, c.FALSE)
+    return c.TRUE
+
+
+def _names(s: int, local_length: Any, local: Any, remote_length: Any, remote: Any) -> int:
+    """Store both ends of a new connection where the client wants them."""
+    for function, place, length in (
+        ("lpWSPGetSockName", local, local_length),
+        ("lpWSPGetPeerName", remote, remote_length),
+    ):
+        if address_of(place) and status(function, s, place, length):
+            return c.FALSE
+    return c.TRUE
