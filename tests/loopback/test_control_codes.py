@@ -130,7 +130,6 @@ def test_handles(tcp: int) -> None:
     lower = sockets.lookup(tcp).state.connection.transport.fd
     for code, handle in (
         (c.SIO_QUERY_TARGET_PNP_HANDLE, lower),
-        (c.SIO_BASE_HANDLE, lower),
         (c.SIO_BSP_HANDLE, tcp),
     ):
         assert controlled(tcp, code) == struct.pack("<Q", handle)

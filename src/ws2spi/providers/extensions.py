@@ -25,9 +25,10 @@ from ws2spi._engine.operations import Done, Request
 from ws2spi._engine.transport import Address
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion
+from ws2spi._runtime.extensions import blocks
 from ws2spi._runtime.extensions.pointers import pointer
 from ws2spi._runtime.sockets import SocketEntry, sockets
-from ws2spi.providers import network_events
+from ws2spi.providers import base_handles, network_events
 from ws2spi.providers.compounds import Compound, Flow, Step
 from ws2spi.providers.control import OptionCalls
 from ws2spi.providers.control_codes import Answer, ControlCodes
@@ -66,7 +67,7 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
             raise WinsockError(WSAError.WSAEINVAL, "the accept socket is of another kind")
         if target.connected or target.connecting is not None or target.compounds:
             raise WinsockError(WSAError.WSAEINVAL, "the accept socket is in use")
-        if not target.reusable and target.connection.transport.bound():
+        if not target.reusable and _bound(target.connection):
             raise WinsockError(WSAError.WSAEINVAL, "the accept socket is bound")
         flow = self._accepting(listener, accepting, size, arrived)
         Compound(listener, completion, flow, target).start()
@@ -110,6 +111,7 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
         if state.closed or self._open.get(entry.number) is not entry:
             raise WinsockError(WSAError.WSA_OPERATION_ABORTED, "closed")
         selection = state.selection
+        base_handles.end(state)
         if self.ifs:
             connection.take_place(old)
             inode = os.fstat(entry.number).st_ino
@@ -141,7 +143,7 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
             raise WinsockError(WSAError.WSAEISCONN)
         if state.connecting is not None:
             raise WinsockError(WSAError.WSAEALREADY)
-        if state.compounds or not (state.reusable or state.connection.transport.bound()):
+        if state.compounds or not (state.reusable or _bound(state.connection)):
             raise WinsockError(WSAError.WSAEINVAL, "ConnectEx before bind")
         if not address[1] or address[0] in ("0.0.0.0", "::"):
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, f"{address[0]} port {address[1]}")
@@ -303,13 +305,19 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
             return _handle(address)
         transport = entry.state.connection.transport
         if code == c.SIO_BASE_HANDLE:
-            return _handle(transport.fd if transport.direct else transport.base_handle())
+            if not transport.direct:
+                return _handle(transport.base_handle())
+            return _handle(transport.fd if self.ifs else base_handles.base_handle(entry))
         if code == c.SIO_QUERY_TARGET_PNP_HANDLE:
             return _handle(transport.fd if transport.direct else transport.number)
         if code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_SELECT, c.SIO_BSP_HANDLE_POLL):
-            if completion is not None and code == c.SIO_BSP_HANDLE_POLL:
-                raise WinsockError(WSAError.WSAEINVAL, "SIO_BSP_HANDLE_POLL does not overlap")
+            if completion is not None:
+                raise WinsockError(WSAError.WSAEFAULT, "a control code that does not overlap")
             return _handle(entry.number)
+        if code == c.SIO_EXT_POLL:
+            return blocks.poll(data)
+        if code == c.SIO_EXT_SENDMSG:
+            return blocks.send_msg(entry, data)
         return super().ioctl(entry, code, data, out_size, completion)
 
 
@@ -319,6 +327,15 @@ def refuse_limited(state: Socket, call: str, *, names: bool = True) -> None:
     """
     if state.limited is not None and (names or state.limited != CONNECTED):
         raise WinsockError(WSAError.WSAENOTCONN, f"{call} before SO_UPDATE_ACCEPT_CONTEXT or SO_UPDATE_CONNECT_CONTEXT")
+
+
+def _bound(connection: Connection) -> bool:
+    try:
+        return bool(connection.transport.bound())
+    except WinsockError as error:  # a provider below says it so
+        if error.code != WSAError.WSAEINVAL:
+            raise
+        return False
 
 
 def _handle(value: int) -> bytes:

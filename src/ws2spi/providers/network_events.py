@@ -19,7 +19,7 @@ from ws2spi._engine.observing import BROKEN, DATA, END, ROOM, URGENT
 from ws2spi._executive.events import Event
 from ws2spi._runtime import upcalls
 from ws2spi._runtime.sockets import SocketEntry
-from ws2spi.providers import compounds, readiness
+from ws2spi.providers import base_handles, compounds, readiness
 from ws2spi.providers.socket_state import Socket
 
 _BITS = (  # in the order in which those that come together are told
@@ -247,6 +247,7 @@ def end(state: Socket) -> None:
     """The socket is being closed: nothing is told from here on, and who waits for it looks once more."""
     state.closed = True
     compounds.end(state)
+    base_handles.end(state)
     connection = state.connection
     for watch in tuple(state.watches):
         watch.close()

@@ -20,6 +20,7 @@ class Socket:
 
     __slots__ = (
         "accepted",
+        "base",
         "blocking",
         "bound_to",
         "closed",
@@ -87,6 +88,7 @@ class Socket:
         self.compounds: set[Any] = set()  # of several steps, that concern this socket
         self.limited: Any = None  # AcceptEx's listener, or CONNECTED: no SO_UPDATE_..._CONTEXT since then
         self.reusable = False  # DisconnectEx prepared it
+        self.base: Any = None  # the entry of its base provider's socket, once somebody has asked for that
         self.bound_to: Any = None  # the address of bind()
 
     def now_connected(self) -> None:

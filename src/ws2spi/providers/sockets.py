@@ -70,6 +70,16 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         """A new connection of this provider's layers over what lies beneath them."""
         return self.stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
 
+    def register_lower(self, lower: SocketTransport, info: CatalogEntry) -> SocketEntry:
+        """Register a Linux socket that exists already."""
+        return self._register(self.stack.connection(runtime.engine, lower), info)
+
+    def discard(self, entry: SocketEntry) -> None:
+        """Close a socket that was adopted, whatever its mode."""
+        if self._open.get(entry.number) is entry:
+            entry.state.blocking = True
+            self.close(entry)
+
     def lower_socket(self, af: int, type: int, protocol: int) -> SocketTransport:
         """A new Linux socket for Windows' numbers."""
         kind = _TYPES.get(type)
