@@ -1,6 +1,7 @@
 """Flags, many buffers, and sizes of sends and receives (nc-ws2spi-lpwspsend, nc-ws2spi-lpwsprecv, witness H and I)."""
 
 import ctypes
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,14 @@ def test_waitall_that_times_out_loses_nothing(ends: tuple[int, int]) -> None:
     assert sent(client, b"ab") == 2
     assert winsock.received(server, 3, c.MSG_WAITALL) == WSAError.WSAETIMEDOUT
     assert winsock.received(server, 10) == b"ab"
+
+
+def test_waitall_takes_what_was_moved_for_foreign_readers_first(ends: tuple[int, int]) -> None:
+    client, server = ends
+    assert sent(client, b"ab") == 2
+    assert select.select([server], [], [], 10)[0], "somebody looks at the handle as a file"
+    assert sent(client, b"cdef") == 4
+    assert winsock.received(server, 6, c.MSG_WAITALL) == b"abcdef"
 
 
 @pytest.mark.parametrize("other", [c.MSG_PEEK, c.MSG_OOB, c.MSG_PARTIAL])

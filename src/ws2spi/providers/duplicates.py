@@ -34,6 +34,7 @@ _STATE = (
 )  # fmt: skip
 
 _here: dict[int, Socket] = {}  # {token: socket that this process has duplicated for itself}
+os.register_at_fork(after_in_child=_here.clear)
 
 
 class DuplicateCalls:

@@ -13,6 +13,8 @@ _LOOK = 0.01  # seconds between two looks; Linux tells nobody when the last byte
 def linger(state: Socket) -> None:
     """Wait until the peer has what was sent and knows of the end, or for the linger time; then reset the connection."""
     connection = state.connection
+    if connection.engine.serves_here() or connection.mailbox.held_by_me():
+        return  # who serves all connections, or this one, must not wait
     deadline = time.monotonic() + state.linger
     never = Event(manual=True)
     ended = connection.submit_shutdown(socket.SHUT_WR)  # after all sends
