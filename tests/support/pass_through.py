@@ -191,11 +191,17 @@ class PassThrough:
         self, af: int, type: int, protocol: int, lpProtocolInfo: Any, g: int, flags: int, lpErrno: Any
     ) -> int:
         self.calls.append("WSPSocket")
-        info = lpProtocolInfo if self.layered_below else byref(self.lower_info)
+        info = lpProtocolInfo if self.layered_below else self._base_info(lpProtocolInfo)
         lower = self.lower.lpWSPSocket(af, type, protocol, info, g, flags | 1, lpErrno)
         if lower == INVALID_SOCKET:
             return INVALID_SOCKET
         return self._wrap(lower, bytes(lpProtocolInfo.contents), lpErrno)
+
+    def _base_info(self, chain: Any) -> Any:
+        """The base's own info, with what the chain's says of a socket that is imported."""
+        info = WSAPROTOCOL_INFOW.from_buffer_copy(self.lower_info)
+        info.dwProviderReserved = chain.contents.dwProviderReserved
+        return ctypes.pointer(info)
 
     def _wrap(self, lower: int, info: bytes, lpErrno: Any) -> int:
         """A handle of ours over a lower one."""

@@ -6,7 +6,9 @@ signatures; `.contents` gives the table itself, so that code written for a point
 
 import ctypes
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -83,8 +85,23 @@ def upcall_table() -> UpcallTable:
     return _upcalls
 
 
+_handed: ContextVar[CatalogEntry | None] = ContextVar("_handed", default=None)
+
+
+@contextmanager
+def handing(chain: CatalogEntry) -> Iterator[None]:
+    """A layered provider that has to be started meanwhile is handed `chain`, the info of the whole chain above it."""
+    token = _handed.set(chain)
+    try:
+        yield
+    finally:
+        _handed.reset(token)
+
+
 def start(startup: Startup, entry: CatalogEntry) -> ProcTable:
     """Start a hand-written provider for a catalog entry and return its table, complete and of the right version.
+
+    It gets the info of its entry; below another layer, if it is one itself, that of the chain (see `handing`).
 
     Errors:
         WSAEPROVIDERFAILEDINIT: WSPStartup returned a code or raised.
@@ -93,11 +110,15 @@ def start(startup: Startup, entry: CatalogEntry) -> ProcTable:
     """
     table = ProcTable()
     data = WSPDATA()
-    info = protocol_info.structure(entry)
+    chain = _handed.get()
+    info = protocol_info.structure(entry if chain is None or entry.chain_length == 1 else chain)
+    token = _handed.set(None)  # what it loads itself is its own business
     try:
         code = startup(HIGHEST_VERSION, ctypes.pointer(data), ctypes.pointer(info), upcall_table(), table)
     except Exception as error:
         raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{entry.name}: {error!r}") from error
+    finally:
+        _handed.reset(token)
     if code:
         raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{entry.name}: WSPStartup returned {code}")
     if data.wVersion != HIGHEST_VERSION:

@@ -8,6 +8,7 @@ nothing is paid for the boundary between providers; over anybody else's procedur
 import ctypes
 import dataclasses
 import uuid
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 
@@ -21,10 +22,12 @@ from ws2spi._runtime.catalog import BASE_IPV4, BASE_IPV6, CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import Served
 from ws2spi._runtime.signatures import typed
-from ws2spi._runtime.tables import ProcTable
+from ws2spi._runtime.tables import ProcTable, handing
 from ws2spi.providers.lower import PrivateThread, ProviderTransport
 from ws2spi.providers.sockets import SocketProvider
 from ws2spi.providers.stack import Stack
+
+_given: ContextVar[CatalogEntry | None] = ContextVar("_given", default=None)  # the info that WSPSocket was called with
 
 
 class LayeredProvider(SocketProvider):
@@ -40,7 +43,11 @@ class LayeredProvider(SocketProvider):
         self._ending = False
 
     def socket(self, af: int, type: int, protocol: int, info: CatalogEntry, flags: int) -> int:
-        return super().socket(af, type, protocol, self._own(info), flags)
+        token = _given.set(info)
+        try:
+            return super().socket(af, type, protocol, self._own(info), flags)
+        finally:
+            _given.reset(token)
 
     def _own(self, info: CatalogEntry) -> CatalogEntry:
         """Our chain for what a hand-written layer above hands down: its own chain, unchanged, or our hidden entry."""
@@ -55,10 +62,17 @@ class LayeredProvider(SocketProvider):
         return next((entry for entry in own if info.chain[-len(entry.chain) :] == entry.chain), own[0] if own else info)
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
-        stack, below = self._whole(info)
-        if below.provider_id in (BASE_IPV4, BASE_IPV6):
-            return stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
-        return stack.connection(runtime.engine, ProviderTransport.open(below, self._private))
+        chain = _given.get() or info
+        with handing(chain):
+            stack, below = self._whole(info)
+            if below.provider_id in (BASE_IPV4, BASE_IPV6):
+                return stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
+            # A layered provider gets the chain's info as it was handed to us, any other its own (layering 2).
+            handed = dataclasses.replace(below, provider_reserved=chain.provider_reserved)
+            if below.chain_length > 1:
+                handed = chain
+            transport = ProviderTransport.open(af, type, protocol, below, handed, self._private)
+        return stack.connection(runtime.engine, transport)
 
     def over(self, info: CatalogEntry, transport: SocketTransport) -> Connection:
         return self._whole(info)[0].connection(runtime.engine, transport)

@@ -139,15 +139,17 @@ class ProviderTransport:
         self.patient = False  # who closes it must not wait
 
     @classmethod
-    def open(cls, info: CatalogEntry, private: PrivateThread) -> "ProviderTransport":
-        """A new socket of the provider of `info`, always overlapped."""
+    def open(
+        cls, af: int, type: int, protocol: int, info: CatalogEntry, handed: CatalogEntry, private: PrivateThread
+    ) -> "ProviderTransport":
+        """A new socket of the provider of `info`, which is handed `handed`; always overlapped."""
         table = table_of(runtime.provider(info))
         code = INT()
         number = table.lpWSPSocket(
-            info.address_family,
-            info.socket_type,
-            info.protocol,
-            ctypes.pointer(protocol_info.structure(info)),
+            af,
+            type,
+            protocol,
+            ctypes.pointer(protocol_info.structure(handed)),
             0,
             c.WSA_FLAG_OVERLAPPED,
             ctypes.byref(code),
