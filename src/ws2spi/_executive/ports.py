@@ -24,6 +24,7 @@ from ws2spi._executive.waitable import APC, GONE, TIMEOUT, Hold, Waiter
 
 _monotonic = time.monotonic
 _CLOSED = ("closed",)
+_MOST_THREADS = 1 << 14  # a port allots a token to each that may run; no process has more threads than this
 # Two looks without progress make "asleep". A spinning thread shares the interpreter in turns of 5 ms, so even among a
 # few others it moves within one interval.
 _LOOK_INTERVAL = 0.025
@@ -58,7 +59,7 @@ class CompletionPort:
     __slots__ = ("__weakref__", "_debts", "_packets", "_running", "_tokens", "_waiters", "closed", "concurrency")
 
     def __init__(self, concurrency: int = 0) -> None:
-        self.concurrency = concurrency or os.cpu_count() or 1
+        self.concurrency = min(concurrency or os.cpu_count() or 1, _MOST_THREADS)
         self.closed = False
         self._packets: deque[Packet] = deque()
         self._waiters: dict[Waiter, None] = {}  # {blocked get: None}, newest last

@@ -1,5 +1,6 @@
 """Byte order and the text forms of addresses: nothing here needs a socket or WSAStartup."""
 
+import ctypes
 import socket as _socket
 from typing import Any
 
@@ -7,6 +8,7 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.addresses import UnknownFamilyError, linux_family
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, read_bytes, read_narrow, write_bytes
+from ws2spi.ctypes._function import number_of
 from ws2spi.ws2_32._route import failed
 
 _INADDR_NONE = 0xFFFFFFFF
@@ -67,7 +69,7 @@ def inet_addr(cp: Any) -> int:
     text = read_narrow(cp)
     try:
         return int.from_bytes(_socket.inet_aton(text or ""), "little")
-    except OSError:
+    except (OSError, ValueError):  # no address; no ASCII
         return _INADDR_NONE
 
 
@@ -79,8 +81,9 @@ def inet_ntoa(in_: Any) -> bytes:
     Source: winsock2.h, nf-winsock2-inet_ntoa.
     Differs: the result is a bytes object of its own; Windows reuses one buffer per thread.
     """
-    data = in_.to_bytes(4, "little") if isinstance(in_, int) else bytes(in_)
-    return _socket.inet_ntoa(data).encode()
+    by_value = isinstance(in_, bytes | bytearray | ctypes.Structure | ctypes.Union | ctypes.Array)
+    data = bytes(in_) if by_value else (number_of(in_) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little")
+    return _socket.inet_ntoa(data[:4].ljust(4, b"\0")).encode()
 
 
 def inet_pton(Family: int, pszAddrString: Any, pAddrBuf: Any) -> int:

@@ -12,6 +12,7 @@ from ws2spi._executive.waitable import Waitable
 from ws2spi._executive.waits import wait
 from ws2spi._runtime import upcalls
 from ws2spi._runtime.process import runtime
+from ws2spi.ctypes._function import number_of
 from ws2spi.ws2_32._route import failed
 
 
@@ -36,7 +37,7 @@ def WSACloseEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.close_event(_number(hEvent))
+        upcalls.close_event(number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
@@ -52,7 +53,7 @@ def WSASetEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.set_event(_number(hEvent))
+        upcalls.set_event(number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
@@ -68,7 +69,7 @@ def WSAResetEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.reset_event(_number(hEvent))
+        upcalls.reset_event(number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
@@ -111,8 +112,3 @@ def _objects(count: int, array: Any, all_of_them: bool) -> list[Waitable]:
     if all_of_them and len(set(map(id, objects))) < count:
         raise WinsockError(WSAError.WSA_INVALID_PARAMETER, "an event twice")
     return objects
-
-
-def _number(handle: Any) -> int:
-    """Return a handle argument as a number: an int, None, or a HANDLE object."""
-    return int(getattr(handle, "value", handle) or 0)

@@ -13,6 +13,7 @@ from ws2spi._abi.types import GUID, WSATHREADID
 from ws2spi._abi.wide import encode_wide
 from ws2spi._runtime import fdsets, hooks, protocol_info, upcalls
 from ws2spi._runtime.process import runtime
+from ws2spi.ctypes._function import number_of
 
 
 def _failed(lpErrno: Any, error: WinsockError, result: int) -> int:
@@ -284,5 +285,4 @@ def WPUPostMessage(hWnd: Any, Msg: int, wParam: int, lParam: int) -> int:
     Source: ws2spi.h, nf-ws2spi-wpupostmessage.
     Differs: nothing.
     """
-    window = int(getattr(hWnd, "value", hWnd) or 0)
-    return int(upcalls.post_message(window, Msg, wParam, lParam))
+    return int(upcalls.post_message(number_of(hWnd), Msg, wParam, lParam))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import deref
+from ws2spi._abi.memory import address_of, deref
 from ws2spi._abi.types import TIMEVAL, WSANETWORKEVENTS
 from ws2spi._executive.events import Event
 from ws2spi._executive.handles import handles
@@ -87,7 +87,8 @@ class Events(Family):
 
 
 def _number(handle: Any) -> int:
-    return int(getattr(handle, "value", handle) or 0)
+    value = getattr(handle, "value", handle)
+    return value if type(value) is int else address_of(value)
 
 
 def _event(handle: Any) -> Event | None:

@@ -1,0 +1,52 @@
+"""No argument that ctypes can pass makes an exception leave an exact face, hangs it, or leaves something behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import strange_calls
+from ws2spi import kernel32, ws2_32
+
+TESTS = Path(strange_calls.__file__).parents[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("face", strange_calls.FACES)
+def test_every_function_survives_strange_arguments(face: str, seed: int, tmp_path: Path) -> None:
+    """NULL, misaligned and overlarge arguments, stale handles, foreign descriptors, Python objects: an answer to each.
+
+    A Python object that ctypes cannot pass either may be a TypeError, as it is in a call of a real DLL.
+    """
+    last = tmp_path / "last"
+    command = [sys.executable, "-W", "ignore", "-m", "support.strange_calls", face, str(seed), str(last)]
+    environment = os.environ | {"WS2SPI_CATALOG": str(tmp_path / "catalog.sqlite")}
+    done = subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, f"{done.stderr[-2000:]}\nthe last call: {last.read_text().strip()}"
+    *exceptions, calls, left = done.stdout.splitlines()
+    assert exceptions == []
+    assert int(calls.split()[1]) > 10 * len(strange_calls.functions(strange_calls.FACES[face])), "it tries many"
+    assert int(left.split()[1]) <= 2, "descriptors are left"
+
+
+def test_a_port_for_very_many_threads() -> None:
+    """Any DWORD is a number of concurrent threads; none costs memory."""
+    port = kernel32.CreateIoCompletionPort(-1, None, 0, 0xFFFF_FFFF)
+    assert port
+    assert kernel32.PostQueuedCompletionStatus(port, 1, 2, None) == 1
+    assert kernel32.CloseHandle(port) == 1
+
+
+def test_inet_addr_and_inet_ntoa_take_what_a_program_has() -> None:
+    for text in ("10.0.0.1", b"10.0.0.1"):
+        assert ws2_32.inet_addr(text) == 0x0100000A
+    for text in ("0xa.1", "10.1", "012.0x0.0.1", "167772161"):
+        assert ws2_32.inet_addr(text) == 0x0100000A, "one to four parts, decimal, octal or hexadecimal"
+    for text in ("", "x", "1.2.3.4.5", "256.0.0.1", "zürich", None):
+        assert ws2_32.inet_addr(text) == 0xFFFFFFFF
+    assert ws2_32.inet_ntoa(0x0100000A) == b"10.0.0.1"
+    assert ws2_32.inet_ntoa(-1) == b"255.255.255.255"
+    assert ws2_32.inet_ntoa(ws2_32.DWORD(0x0100000A)) == b"10.0.0.1"
+    assert ws2_32.inet_ntoa(bytes([10, 0, 0, 1])) == b"10.0.0.1"
