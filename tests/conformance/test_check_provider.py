@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.all_kinds import AllKinds
 from support.broken import CASES, Copy
 from ws2spi import ws2_32
 from ws2spi._abi.constants import AF_INET, AF_INET6
@@ -72,7 +73,12 @@ def test_a_hand_written_provider_keeps_the_contract() -> None:
 
 @pytest.mark.parametrize("neighbour", NEIGHBOURS, ids=lambda layer: layer.name)
 def test_layers_over_a_hand_written_provider_keep_the_contract(neighbour: type[Layer]) -> None:
-    check_provider(Copy, kinds=["stream"], arrangements=[f"under {neighbour.name}"])
+    check_provider(AllKinds, arrangements=[f"under {neighbour.name}"])
+
+
+@pytest.mark.parametrize("arrangement", ["alone", "under lazy", "over watcher"])
+def test_a_hand_written_provider_of_all_kinds_keeps_the_contract_for_ipv6(arrangement: str) -> None:
+    check_provider(AllKinds, arrangements=[arrangement], families=[AF_INET6])
 
 
 @pytest.mark.parametrize("name", CASES)

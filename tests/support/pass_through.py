@@ -348,6 +348,32 @@ class PassThrough:
             context.received += lpReceived.contents.value
         return result  # type: ignore[no-any-return]
 
+    def WSPSendTo(self, s: int, lpBuffers: Any, count: int, lpSent: Any, flags: int, *rest: Any) -> int:
+        self.calls.append("WSPSendTo")
+        lpTo, tolen, lpOverlapped, routine, lpThreadId, lpErrno = rest
+        context = self.find(s, lpErrno)
+        if context is None:
+            return SOCKET_ERROR
+        if lpOverlapped is not None:
+            started = (flags, lpOverlapped, routine, lpThreadId, lpErrno)
+            return self._overlap("lpWSPSendTo", context, lpBuffers, count, *started, address=(lpTo, tolen))
+        return self.lower.lpWSPSendTo(  # type: ignore[no-any-return]
+            context.lower, lpBuffers, count, lpSent, flags, lpTo, tolen, None, None, lpThreadId, lpErrno
+        )
+
+    def WSPRecvFrom(self, s: int, lpBuffers: Any, count: int, lpReceived: Any, lpFlags: Any, *rest: Any) -> int:
+        self.calls.append("WSPRecvFrom")
+        lpFrom, lpFromlen, lpOverlapped, routine, lpThreadId, lpErrno = rest
+        context = self.find(s, lpErrno)
+        if context is None:
+            return SOCKET_ERROR
+        if lpOverlapped is not None:
+            started = (lpFlags.contents.value, lpOverlapped, routine, lpThreadId, lpErrno)
+            return self._overlap("lpWSPRecvFrom", context, lpBuffers, count, *started, address=(lpFrom, lpFromlen))
+        return self.lower.lpWSPRecvFrom(  # type: ignore[no-any-return]
+            context.lower, lpBuffers, count, lpReceived, lpFlags, lpFrom, lpFromlen, None, None, lpThreadId, lpErrno
+        )
+
     def _overlap(
         self,
         function: str,
@@ -359,8 +385,10 @@ class PassThrough:
         routine: Any,
         lpThreadId: Any,
         lpErrno: Any,
+        *,
+        address: tuple[Any, ...] = (),
     ) -> int:
-        """Steps 1 to 11 of layering 5.2."""
+        """Steps 1 to 11 of layering 5.2. `address`: what WSPSendTo and WSPRecvFrom have after the flags."""
         self._start_private()
         client = lpOverlapped.contents
         record = Record(function, context, lpOverlapped, routine)
@@ -385,7 +413,8 @@ class PassThrough:
             record.buffers,
             record.count,
             byref(transferred),
-            byref(record.flags) if function == "lpWSPRecv" else flags,
+            byref(record.flags) if function.startswith("lpWSPRecv") else flags,
+            *address,
             byref(record.overlapped),
             self.routine,
             byref(self.private_id),
@@ -424,7 +453,7 @@ class PassThrough:
     def _tell(self, record: Record, error: int, transferred: int, flags: int) -> None:
         """Steps 3 to 8 of layering 5.3."""
         context = record.context
-        if record.function == "lpWSPRecv":
+        if record.function.startswith("lpWSPRecv"):
             context.received += transferred
         else:
             context.sent += transferred

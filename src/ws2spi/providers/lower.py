@@ -226,7 +226,11 @@ class ProviderTransport:
 
     def _issue(self, operation: Operation, function: str, middle: tuple[Any, ...]) -> None:
         code, transferred = INT(), DWORD()
-        identity = ctypes.byref(self.private.identity())
+        try:
+            identity = ctypes.byref(self.private.identity())
+        except WinsockError as error:  # the process cleans up
+            operation.failed(error.code)
+            return
         if self.closed:
             operation.failed(WSAError.WSA_OPERATION_ABORTED)
             return
