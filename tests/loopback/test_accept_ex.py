@@ -1,8 +1,10 @@
 """AcceptEx and GetAcceptExSockaddrs: nf-mswsock-acceptex, layering 10, witness O1 to O8 and K5."""
 
 import ctypes
+import gc
 import os
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -426,4 +428,30 @@ def test_the_dlls_own_export() -> None:
     assert Connect(port).result() == 0
     count = ctypes.c_uint32()
     assert ws2_32.WSAGetOverlappedResult(listener, byref(overlapped), byref(count), 1, byref(ctypes.c_uint32()))
+    close(listener, accepted)
+
+
+def test_what_a_windows_prototype_calls_is_kept_alive() -> None:
+    listener, port = listening()
+    place, count = ctypes.c_void_p(), ctypes.c_uint32()
+    guid = ctypes.create_string_buffer(EXTENSIONS["AcceptEx"].bytes_le, 16)
+    assert ws2_32.WSAIoctl(listener, GET, guid, 16, byref(place), 8, byref(count), None, None) == 0
+    dword, pointer = ctypes.c_uint32, ctypes.c_void_p
+    kinds = ctypes.c_size_t, ctypes.c_size_t, pointer, dword, dword, dword, pointer, pointer
+    call = windows.WINFUNCTYPE(ctypes.c_int, *kinds)(place.value)
+    accepted, overlapped = made(), mswsock.OVERLAPPED()
+    with port_for(listener) as queue:
+        buffer = ctypes.create_string_buffer(2 * AREA)
+        assert call(listener, ctypes.c_size_t(accepted), buffer, dword(0), AREA, AREA, None, byref(overlapped)) == 0
+        assert error() == PENDING
+        kept = weakref.ref(overlapped)
+        address = ctypes.addressof(overlapped)
+        del overlapped, buffer
+        gc.collect()
+        assert kept() is not None
+        peer = client(port)
+        assert packet(queue, 5000)[3] == address
+        peer.close()
+    assert call(listener, accepted, None, 0, AREA, AREA, None, None) == 0
+    assert error() == WSAError.WSA_INVALID_PARAMETER
     close(listener, accepted)

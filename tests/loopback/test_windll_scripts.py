@@ -14,6 +14,10 @@ import pytest
 SCRIPTS = Path(__file__).parent / "windll_scripts"
 
 EXPECTED = {
+    "accept_server.py": """\
+served 24 bytes 384 True
+cleanup 0
+""",
     "apc.py": """\
 [(1, True), (2, True), (3, True), ('again', 10), (11, True)]
 ended: 31

@@ -5,6 +5,7 @@ Rule 2: control data goes past the layers: it belongs to the datagram that the t
         while the layers' one call for it runs. So it fits layers that pass on one datagram for each that they get; what
         a layer has read ahead comes without.
 Rule 3: an interrupt that tears a transmission finds in it how far it has come (`mending.py`).
+Rule 4: a transmission is driven by the engine, also when its client blocks, and lets others go on after every megabyte.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.boundary import PIECE
 from ws2spi._engine.datagram import Datagram
 from ws2spi._engine.driving import aborted, would_block
-from ws2spi._engine.operations import Done, Request, Role, Task
+from ws2spi._engine.operations import Done, Request, Role, Task, sleep
 from ws2spi._engine.sending import Sending
 from ws2spi._engine.transport import Address
 from ws2spi._executive import threads
 
+_RUN = 1 << 20  # bytes after which everybody else has a turn
+_TURN = 1e-6  # seconds: as soon as the engine comes round
 _FILE_PIECE = 1 << 18  # bytes of a file that one system call sends: a bound for how long the mailbox is held
 
 
@@ -40,7 +43,7 @@ class Transmission:
     Calling it makes the coroutine that goes on from there.
     """
 
-    __slots__ = ("_cancelled", "_connection", "_offset", "_packets", "_part", "_request", "total")
+    __slots__ = ("_cancelled", "_connection", "_offset", "_packets", "_part", "_request", "_run_of", "total")
 
     def __init__(self, connection: "Messages", packets: list[list[Any]], request: Request) -> None:
         self._connection = connection
@@ -49,6 +52,7 @@ class Transmission:
         self._part = 0  # of the first packet
         self._offset = 0  # within it
         self._cancelled = False
+        self._run_of = 0  # bytes since others had their turn
         self.total = 0  # bytes that are gone
 
     def __call__(self) -> Any:
@@ -64,6 +68,8 @@ class Transmission:
 
     async def _run(self) -> None:
         connection = self._connection
+        # A file may go as fast as it is read: the engine drives it, in turns with everybody else (rule 4).
+        await sleep(_TURN)
         while self._packets:
             if connection.transport.stream:
                 await self._stream_packet(self._packets[0])
@@ -87,6 +93,7 @@ class Transmission:
                     piece: Any = part[self._offset : self._offset + _FILE_PIECE]
                 elif straight:
                     size = min(_FILE_PIECE, len(part) - self._offset)
+                    await self._take_turns(size)
                     if await straight(part.fd, part.start + self._offset, size):
                         gone = transport.sent
                         self._offset, self.total, transport.sent = self._offset + gone, self.total + gone, 0
@@ -97,9 +104,16 @@ class Transmission:
                     if not piece:
                         break
                 gone = len(piece)
+                await self._take_turns(gone)
                 await self._connection.send_piece(piece)
                 self._offset, self.total, transport.sent = self._offset + gone, self.total + gone, 0
             self._part, self._offset = self._part + 1, 0
+
+    async def _take_turns(self, size: int) -> None:
+        self._run_of += size
+        if self._run_of > _RUN:
+            self._run_of = size
+            await sleep(_TURN)
 
     async def _message(self, parts: list[Any]) -> None:
         data = b"".join(part if isinstance(part, memoryview) else part.read(0, len(part)) for part in parts)

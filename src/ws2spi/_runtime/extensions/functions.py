@@ -60,6 +60,9 @@ def _run(
     except WinsockError:
         completion.refused()
         raise
+    except BaseException:  # Ctrl-C
+        entry.provider.cancel(entry, None, record)
+        raise
     if entry.overlapped and record.structure is not None:
         lasterror.set(WSAError.WSA_IO_PENDING)
         return FALSE

@@ -11,6 +11,7 @@ import _thread
 import ctypes
 import threading
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.threads import own_structure
 
 _NAMES = {guid.bytes_le: name for name, guid in EXTENSIONS.items()}
+_at: dict[int, tuple[str, uuid.UUID]] = {}  # {address: what it calls}
 _given: dict[tuple[uuid.UUID, str], Any] = {}  # {(provider id, function): the callback}; rule 2
 
 
@@ -46,7 +48,27 @@ def pointer(provider_id: uuid.UUID, guid: bytes) -> int:
         callback = _given.setdefault((provider_id, name), PROTOTYPES[name](body))
     address = ctypes.cast(callback, ctypes.c_void_p).value
     assert address is not None
+    _at[address] = name, provider_id
     return address
+
+
+def function_at(address: int) -> Callable[..., Any] | None:
+    """What a pointer calls, as a Python function that keeps what it is given alive; None for a pointer of others."""
+    found = _at.get(address)
+    if found is None:
+        return None
+    name, provider_id = found
+    if name == "GetAcceptExSockaddrs":
+        return GetAcceptExSockaddrs
+
+    def call(s: int, *arguments: Any) -> int:
+        try:
+            return _answered(name, _own(s, provider_id), arguments)
+        except WinsockError as error:
+            return failed(name, error)
+
+    call.__name__ = name
+    return call
 
 
 def _called(name: str, provider_id: uuid.UUID, s: int, *arguments: Any) -> int:
