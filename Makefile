@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PYTEST := $(BIN)/python -m pytest $(if $(SEED),-p randomly --randomly-seed=$(SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check docs bench witness clean venv dev
+.PHONY: help demo test test-unit property check docs bench witness clean venv dev
 
 help:
 	@echo 'make demo    a download under two layers: what the log saw, the rate asked and the rate measured'
 	@echo 'make test    the whole test suite (make test SEED=n repeats an order, ARGS="..." goes to pytest)'
+	@echo 'make property the state machines, each so many steps (make property STEPS=10000 SEED=n)'
 	@echo 'make check   the static checks: ruff, mypy --strict, floors of imports, generated documents'
 	@echo 'make bench   the budgets, measured side by side with their peers (QUICK=1 for a short run)'
 	@echo 'make witness what Wine does beside what we do, line by line; needs wine64 and mingw-w64 (ARGS="-v", ARGS=ports)'
@@ -30,6 +31,11 @@ test: dev
 # The part of the suite that needs nothing but Python; CI runs it under a second order.
 test-unit: dev
 	@$(PYTEST) -q tests/unit $(ARGS)
+
+# Long runs of the state machines in tests/property; the suite runs a short one of each.
+property: dev
+	@$(BIN)/python -m pytest -q tests/property --timeout=0 --property-steps=$(or $(STEPS),10000) \
+	  $(if $(SEED),--property-seed=$(SEED)) $(ARGS)
 
 check: dev
 	@$(BIN)/ruff check src tests scripts bench examples

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from support import http_server as servers
-from support import provoked
+from support import leaks, machines, provoked
 from support.tools import need as find_tool
 
 # What may appear for good, once in a process and not once in a test: the shared engine with its epoll set, and the
 # eventfd on which a thread parks. So a test may add this many, and the whole session hardly more.
 _SHARED = {"anon_inode:[eventfd]": 2, "anon_inode:[eventpoll]": 2}
 _SESSION_SLACK = 8
-_SHARED_THREADS = "ws2spi-"  # threads the runtime keeps for the life of the process begin with this
+_SHARED_THREADS = leaks.SHARED_THREADS
 
 
 _RECORD = pytest.StashKey[provoked.Record]()
@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail when a documented error code was neither provoked nor has a reason in tests/provoked.toml",
     )
+    # `make property STEPS=n SEED=n`
+    parser.addoption("--property-steps", type=int, default=machines.SHORT, help="steps of each state machine")
+    parser.addoption("--property-seed", type=int, default=None, help="where the state machines begin")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -114,11 +117,14 @@ def _new_threads(before: set[threading.Thread]) -> list[threading.Thread]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test leaves no descriptor and no thread behind; `@pytest.mark.leaks` says why one does."""
+    """A test leaves no descriptor, no thread, and nothing in a table of the runtime (`support.leaks`) behind.
+
+    `@pytest.mark.leaks` says why one does.
+    """
     if request.node.get_closest_marker("leaks"):
         yield
         return
-    descriptors, threads = _descriptors(), set(threading.enumerate())
+    descriptors, threads, tables = _descriptors(), set(threading.enumerate()), leaks.snapshot()
     yield
     for thread in _new_threads(threads):
         thread.join(2)
@@ -126,6 +132,9 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.collect()  # a cycle is no leak
     left = [f"{count} x {kind}" for kind, count in _new(descriptors).items()]
     left += [f"thread {thread.name}" for thread in _new_threads(threads)]
+    if leaks.added(tables):
+        gc.collect()
+        left += [f"{count} x {what}" for what, count in leaks.settle(tables).items()]
     assert not left, f"left behind: {', '.join(left)}"
 
 

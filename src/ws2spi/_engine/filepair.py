@@ -380,7 +380,11 @@ class FilePair:
         self._serving = False
         if self._pull is not None:
             self._stop_pull()
-        sweeper_of(self._engine).asked(self)
+        if self.behind is not None:
+            sweeper = sweeper_of(self._engine)
+            sweeper.asked(self)
+            if self._over:  # closed meanwhile: nobody looks after it any more, so nobody would forget it
+                sweeper.remove(self, self._watched)
 
     def waiting(self) -> int:
         """Bytes that were moved to the client's end and not read there. Empty datagrams count as nothing."""
