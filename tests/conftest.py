@@ -97,10 +97,17 @@ def _descriptors() -> dict[int, str]:
 
 def _new(before: dict[int, str]) -> Counter[str]:
     """What is open now and was not before, by what it is, without the shared things."""
-    now = Counter(_kind(link) for number, link in _descriptors().items() if before.get(number) != link)
+    now = Counter(
+        _kind(link) for number, link in _descriptors().items() if before.get(number) != link and not _is_momentary(link)
+    )
     for kind, spare in _SHARED.items():
         now[kind] = max(0, now[kind] - spare)
     return +now
+
+
+def _is_momentary(link: str) -> bool:
+    """What the engine's thread opens for a moment, while a step of a layer is measured."""
+    return link.endswith("/schedstat")
 
 
 def _kind(link: str) -> str:

@@ -5,6 +5,8 @@ The model knows what each end has started. It holds (executive 7 to 9, upcalls 4
 - of one direction, operations end in the order of their starts (but for what was cancelled);
 - every started operation is told once, by its own way and by no other, and its status block is final before;
 - an operation whose start was refused is told never.
+
+Why one file: the machine is one class, and what it knows of a record is read beside the rules that start one.
 """
 
 import ctypes

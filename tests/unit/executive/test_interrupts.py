@@ -42,6 +42,10 @@ class Scene:
     def strike(self) -> None:
         self.early = time.monotonic() - self.began < EARLY
 
+    def finish(self) -> None:
+        """Leave nothing queued, also after a run that was not struck."""
+        self.drain()
+
     def drain(self) -> list[str]:
         self.thread.run_apcs()
         return sorted(self.ran)
