@@ -237,3 +237,10 @@ def test_a_close_that_lingers_below_does_not_hold_the_engine() -> None:
         runtime.engine.call_soon(served.set)
         assert served.wait(30)
         below.let_go.set()
+
+
+def test_urgent_data_is_asked_for_below(below: Recording) -> None:
+    client, server = connected()
+    assert set_option(server, c.SOL_SOCKET, c.SO_OOBINLINE, struct.pack("<i", 1)) == 0
+    assert received(server, 1, c.MSG_OOB) == WSAError.WSAEINVAL, "it is part of the stream"
+    close(client, server)

@@ -416,6 +416,15 @@ class ProviderTransport:
         )
         return int(handle.value)
 
+    def urgent_inline(self) -> bool:
+        """Whether the provider below gives urgent data as part of the stream (SO_OOBINLINE)."""
+        value, length = ctypes.create_string_buffer(4), INT(4)
+        try:
+            self._call("lpWSPGetSockOpt", c.SOL_SOCKET, c.SO_OOBINLINE, value, ctypes.byref(length))
+        except WinsockError:
+            return False
+        return any(value.raw)
+
     def make_abortive(self) -> None:
         linger = ctypes.create_string_buffer(b"\x01\x00\x00\x00", 4)  # struct linger: on, 0 seconds
         try:
