@@ -8,6 +8,7 @@ back what they had if the function stored nothing.
 `unprovoked` is what the docstrings' "Errors" name and no call has answered. tests/provoked.toml says why one cannot be.
 """
 
+import functools
 import re
 import sys
 import tomllib
@@ -73,6 +74,7 @@ class Record:
     def _listening(self, name: str, body: Callable[..., Any], codes: set[int]) -> Callable[..., Any]:
         has_errno = _parameters(body)[-1:] == ["lpErrno"]
 
+        @functools.wraps(body)
         def call(*arguments: Any, **named: Any) -> Any:
             place = _Errno(arguments[-1]) if has_errno and arguments else None
             before = lasterror.get()

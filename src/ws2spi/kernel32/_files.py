@@ -57,7 +57,7 @@ def ReadFileEx(
     """Receive with a completion routine, `(dwErrorCode, dwNumberOfBytesTransfered, lpOverlapped)`; hEvent is ignored.
 
     Returns: TRUE when it started, or FALSE with a Win32 code in the last error.
-    Errors: as ReadFile; and
+    Errors: as ReadFile, but for ERROR_IO_PENDING; and
         ERROR_INVALID_PARAMETER: no OVERLAPPED, no routine, or a socket with a completion port.
     Source: fileapi.h, nf-fileapi-readfileex.
     Differs: only sockets are files here.

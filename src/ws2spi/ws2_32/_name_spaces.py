@@ -270,6 +270,8 @@ def _enumerate(length: Any, buffer: Any, kind: Any, listed: Callable[[], list[Na
             raise WinsockError(WSAError.WSAEFAULT, "lpdwBufferLength")
         entries = listed()
         _pack(entries, kind).store(buffer, length)
+    except MemoryError:
+        return failed(WinsockError(WSAError.WSA_NOT_ENOUGH_MEMORY), c.SOCKET_ERROR)
     except WinsockError as error:
         return failed(error, c.SOCKET_ERROR)
     return len(entries)
