@@ -250,8 +250,17 @@ def old_client() -> Any:
     winsock.stop()
 
 
+def by_name() -> int:
+    return int(ws2_32.gethostbyname(b"other.test"))
+
+
+def by_address() -> int:
+    return int(ws2_32.gethostbyaddr(b"\x0a\0\0\x63", 4, 2))
+
+
 @pytest.mark.usefixtures("old_client")
-def test_a_blocking_hook_cancels_and_may_not_block() -> None:
+@pytest.mark.parametrize("call", [by_name, by_address])
+def test_a_blocking_hook_cancels_and_may_not_block(call: Callable[[], int]) -> None:
     from support.names import Stuck
     from ws2spi import install_name_space
 
@@ -260,14 +269,14 @@ def test_a_blocking_hook_cancels_and_may_not_block() -> None:
 
     def hook() -> int:
         if stuck.entered.is_set() and not inside:
-            inside.append(0 if ws2_32.gethostbyname(b"other.test") else error())
+            inside.append(0 if call() else error())
             assert ws2_32.WSACancelBlockingCall() == 0
         return 0
 
     routine = ctypes.CFUNCTYPE(ctypes.c_int)(hook)
     ws2_32.WSASetBlockingHook(routine)
     with install_name_space(stuck):
-        assert ws2_32.gethostbyname(b"x.test") == 0
+        assert call() == 0
         assert error() == WSAError.WSAEINTR
         stuck.let_go.set()
     assert inside == [WSAError.WSAEINPROGRESS]
