@@ -5,10 +5,10 @@ import os
 import platform
 import sys
 
-from bench import objects, programs
+from bench import faces, objects, programs
 from bench.rounds import run
 
-GROUPS = {**objects.GROUPS, **programs.GROUPS}
+GROUPS = {**objects.GROUPS, **faces.GROUPS, **programs.GROUPS}
 
 
 def main() -> int:

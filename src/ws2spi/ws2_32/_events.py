@@ -15,6 +15,9 @@ from ws2spi._runtime.process import runtime
 from ws2spi.ctypes._function import number_of
 from ws2spi.ws2_32._route import failed
 
+# [number of handles]: the type of their array; asking ctypes for it costs as much as the rest of a wait that is over.
+_ARRAYS: list[Any] = [ctypes.c_uint64 * count for count in range(c.WSA_MAXIMUM_WAIT_EVENTS + 1)]
+
 
 def WSACreateEvent() -> int:
     """Make a manual-reset event, not signalled.
@@ -104,11 +107,11 @@ def _objects(count: int, array: Any, all_of_them: bool) -> list[Waitable]:
     if not start:
         raise WinsockError(WSAError.WSA_INVALID_PARAMETER, "no array")
     objects = []
-    for number in (ctypes.c_uint64 * count).from_address(start):
+    for number in _ARRAYS[count].from_address(start):
         found = handles.get(number & ~3, Waitable)
         if found is None:
             raise WinsockError(WSAError.WSA_INVALID_HANDLE, f"event {number}")
         objects.append(found)
-    if all_of_them and len(set(map(id, objects))) < count:
+    if all_of_them and count > 1 and len(set(map(id, objects))) < count:
         raise WinsockError(WSAError.WSA_INVALID_PARAMETER, "an event twice")
     return objects

@@ -18,6 +18,8 @@ _entries = sockets.entries
 _byref = ctypes.byref
 _SimpleData: Any = ctypes._SimpleCData
 _POINTERS = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_wchar_p)
+# What most arguments are, and what no ctypes number is: told apart without a look at each argument's class.
+_NO_NUMBERS = frozenset({int, bool, bytes, bytearray, str, type(None), type(_byref(INT()))})
 _R = TypeVar("_R")
 
 
@@ -82,9 +84,10 @@ def exported(body: Callable[..., Any]) -> Function:
 
     @functools.wraps(body)
     def with_numbers(*arguments: Any, **named: Any) -> Any:
-        for argument in arguments:
-            if isinstance(argument, _SimpleData):
-                return body(*[_plain(one) for one in arguments], **named)
+        if not _NO_NUMBERS.issuperset(map(type, arguments)):
+            for argument in arguments:
+                if isinstance(argument, _SimpleData):
+                    return body(*[_plain(one) for one in arguments], **named)
         return body(*arguments, **named)
 
     return exact(with_numbers)

@@ -349,3 +349,32 @@ def test_a_script_for_windows_runs_with_its_import_changed() -> None:
 
     assert Running(run).result() == "done"
     assert threading.active_count()
+
+
+def test_the_way_of_a_call_follows_what_is_set() -> None:
+    """Decision 0032: the short ways and the general one answer alike, whichever order settings come and go in."""
+    seen: list[tuple[Any, ...]] = []
+
+    @exact
+    def big(*arguments: Any) -> int:
+        """Answers a DWORD beyond a C int."""
+        seen.append(arguments)
+        return 0xFFFFFFFE
+
+    assert (big(1, 2), big.copy(standard.c_int32)(3)) == (0xFFFFFFFE, -2)
+    assert seen == [(1, 2), (3,)]
+    for function, plain in ((big, 0xFFFFFFFE), (big.copy(standard.c_int32), -2)):
+        assert isinstance(function, Function)
+        function.argtypes = [standard.c_uint8]
+        function(0x1FF)
+        assert seen[-1] == (0xFF,)
+        function.argtypes = None
+        assert function(0x1FF) == plain
+        assert seen[-1] == (0x1FF,)
+        function.errcheck = lambda result, f, arguments: (result, f is function, arguments)  # noqa: B023
+        assert function(5) == (plain, True, (5,))
+        function.errcheck = None
+        function.restype = standard.c_int64
+        assert function(5) == 0xFFFFFFFE
+        assert big(6) == 0xFFFFFFFE, "the copy's settings are its own"
+    assert (big.__name__, big.__doc__) == ("big", "Answers a DWORD beyond a C int.")
