@@ -24,7 +24,7 @@ Call = Callable[..., int]
 
 
 def refused(result: int, code: WSAError) -> None:
-    assert result in (c.SOCKET_ERROR, c.INVALID_SOCKET)
+    assert result in (c.SOCKET_ERROR, c.INVALID_SOCKET, c.FALSE)
     assert WSAError(error()) == code
 
 
@@ -160,10 +160,41 @@ def test_the_states_of_connecting(connect: Call) -> None:
     winsock.close(listener, client)
 
 
-@connects
-@pytest.mark.parametrize("code", [WSAError.WSAEHOSTUNREACH, WSAError.WSAETIMEDOUT])
-def test_what_takes_a_network_to_happen(connect: Call, code: WSAError) -> None:
-    """The lower provider fails with it, and its code is the caller's."""
+def by_list(s: int, to: Any) -> int:
+    address = ws2_32.SOCKET_ADDRESS(ctypes.cast(to, ctypes.POINTER(ws2_32.SOCKADDR)), len(to))
+
+    class One(ctypes.Structure):
+        _fields_ = (("iAddressCount", ctypes.c_int32), ("Address", ws2_32.SOCKET_ADDRESS * 1))
+
+    given = One(1, (ws2_32.SOCKET_ADDRESS * 1)(address))
+    return int(ws2_32.WSAConnectByList(s, byref(given), None, None, None, None, None, None))
+
+
+def by_name_w(s: int, to: Any) -> int:
+    return int(ws2_32.WSAConnectByNameW(s, "127.0.0.1", "9", None, None, None, None, None, None))
+
+
+def by_name_a(s: int, to: Any) -> int:
+    return int(ws2_32.WSAConnectByNameA(s, b"127.0.0.1", b"9", None, None, None, None, None, None))
+
+
+@pytest.mark.parametrize("connect", [*CONNECTS.values(), by_list, by_name_w, by_name_a])
+@pytest.mark.parametrize(
+    "code",
+    [
+        WSAError.WSAEADDRNOTAVAIL,
+        WSAError.WSAEAFNOSUPPORT,
+        WSAError.WSAECONNREFUSED,
+        WSAError.WSAEFAULT,
+        WSAError.WSAEHOSTUNREACH,
+        WSAError.WSAEINVAL,
+        WSAError.WSAEISCONN,
+        WSAError.WSAENETUNREACH,
+        WSAError.WSAETIMEDOUT,
+    ],
+)
+def test_what_a_lower_provider_says_of_connecting(connect: Call, code: WSAError) -> None:
+    """Its code is the caller's: also those that take a network to happen, or another state of the socket."""
 
     class Failing(Control):
         async def connect(self, conn: Any, address: Any) -> None:
