@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from support.pass_through import PassThrough, Record
 from ws2spi import kernel32
-from ws2spi._abi.constants import MSG_PEEK, SOCK_STREAM, SOL_SOCKET
+from ws2spi._abi.constants import FD_CLOSE, FD_READ, MSG_PEEK, SOCK_STREAM, SOL_SOCKET
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi.providers.layer import Address, Layer
 
@@ -392,3 +392,48 @@ class LeavesHandles(Copy):
         context = self.find(s, lpErrno)
         assert context is not None
         return int(self.lower.lpWSPCloseSocket(context.lower, lpErrno))
+
+
+# -- readiness and messages --------------------------------------------------------------------------------------------
+
+
+@breaks("data_is_recorded_once")
+class NeverRecords(Layer):
+    def WSPEventSelect(self, below: Any, s: int, event: int, mask: int, lpErrno: Any) -> int:
+        return int(below.lpWSPEventSelect(s, event, 0, lpErrno))
+
+
+@breaks("end_is_recorded_after_the_data")
+class TellsTheEndTooEarly(Layer):
+    def WSPEnumNetworkEvents(self, below: Any, s: int, event: int, events: Any, lpErrno: Any) -> int:
+        result = int(below.lpWSPEnumNetworkEvents(s, event, events, lpErrno))
+        if not result and events.contents.lNetworkEvents & FD_READ:
+            events.contents.lNetworkEvents |= FD_CLOSE
+        return result
+
+
+@breaks("enumeration_clears_the_record")
+class KeepsTheEventSet(Layer):
+    def WSPEnumNetworkEvents(self, below: Any, s: int, event: int, events: Any, lpErrno: Any) -> int:
+        return int(below.lpWSPEnumNetworkEvents(s, 0, events, lpErrno))
+
+
+@breaks("select_tells_data_and_room")
+class AlwaysReadable(Layer):
+    def WSPSelect(self, below: Any, nfds: int, read: Any, write: Any, error: Any, wait: Any, lpErrno: Any) -> int:
+        if read:
+            return int(ctypes.cast(read, ctypes.POINTER(ctypes.c_uint32)).contents.value)
+        return int(below.lpWSPSelect(nfds, read, write, error, wait, lpErrno))
+
+
+@breaks("condition_is_asked")
+class NeverAsks(Layer):
+    def WSPAccept(self, below: Any, s: int, address: Any, length: Any, condition: Any, data: int, lpErrno: Any) -> int:
+        return int(below.lpWSPAccept(s, address, length, None, 0, lpErrno))
+
+
+@breaks("whole_receives_wait_for_all")
+class IgnoresFlags(Layer):
+    def WSPRecv(self, below: Any, s: int, buffers: Any, count: int, received: Any, flags: Any, *rest: Any) -> int:
+        flags.contents.value = 0
+        return int(below.lpWSPRecv(s, buffers, count, received, flags, *rest))

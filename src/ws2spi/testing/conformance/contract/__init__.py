@@ -8,7 +8,9 @@ from ws2spi.testing.conformance.contract import (
     datagrams,
     handles,
     life,
+    messages,
     options,
     overlapped,
+    readiness,
     streams,
 )
