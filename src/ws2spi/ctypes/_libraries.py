@@ -78,7 +78,6 @@ windll: Any = ctypes.LibraryLoader(WinDLL)
 oledll: Any = ctypes.LibraryLoader(OleDLL)
 
 
-
 def _extension(address: Any) -> Function | None:
     """The function behind an address that SIO_GET_EXTENSION_FUNCTION_POINTER gave."""
     pointers = sys.modules.get("ws2spi._runtime.extensions.pointers")

@@ -99,6 +99,7 @@ class LayeredProvider(SocketProvider):
         super().cleanup()
         lingering.finish()  # before what is below is cleaned up
         self._private.close()
+        self._private = PrivateThread()
 
     def forget(self) -> None:
         super().forget()

@@ -46,6 +46,7 @@ class PrivateThread:
     def __init__(self) -> None:
         self._identities: list[WSATHREADID] = []  # one; more when several threads came first, which is as good
         self._owner: Own | None = None
+        self._closed = False
         self.asynchronous: set[int] = set()  # {id of a table whose provider has answered WSA_IO_PENDING}
 
     def identity(self) -> WSATHREADID:
@@ -65,7 +66,11 @@ class PrivateThread:
             there.wait()
             if not opened:
                 raise WinsockError(WSAError.WSANOTINITIALISED, "the process has cleaned up")
-            self._identities.append(WSATHREADID(*opened[0]))
+            identity = WSATHREADID(*opened[0])
+            self._identities.append(identity)
+            if self._closed:  # by a clean-up that came meanwhile
+                self.close()
+            return identity
         return self._identities[0]
 
     def acting(self) -> ActingFor:
@@ -78,6 +83,8 @@ class PrivateThread:
         return ActingFor(self._owner)
 
     def close(self) -> None:
+        """Give the identities back, for good; those that are being opened are closed by who opens them."""
+        self._closed = True
         while self._identities:
             upcalls.close_thread(self._identities.pop())
 

@@ -165,9 +165,7 @@ def loop(port, slots, handle):
 
 
 def accept_again(slot):
-    pending(
-        AcceptEx(listener, slot.sock, slot.place, ROOM, AREA, AREA, byref(wintypes.DWORD()), slot.begin(ACCEPTED))
-    )
+    pending(AcceptEx(listener, slot.sock, slot.place, ROOM, AREA, AREA, byref(wintypes.DWORD()), slot.begin(ACCEPTED)))
 
 
 def at_the_server(slot, count):
