@@ -154,6 +154,7 @@ def room_is_recorded_after_a_would_block(net: Net) -> None:
     """FD_WRITE is recorded again when a send answered WSAEWOULDBLOCK and there is room once more."""
     client, server = net.pair()
     net.set_option(client, c.SOL_SOCKET, c.SO_SNDBUF, 8192)
+    net.set_option(server, c.SOL_SOCKET, c.SO_RCVBUF, 8192)
     with _selected(net, client, c.FD_WRITE) as event:
         _told(net, client, event, c.FD_WRITE, "FD_WRITE of a connected socket")
         total = 0

@@ -128,6 +128,7 @@ def nonblocking_send_would_block(net: Net) -> None:
     """A non-blocking send that cannot go on is WSAEWOULDBLOCK; exactly what was told as accepted arrives."""
     client, server = net.pair()
     net.set_option(client, c.SOL_SOCKET, c.SO_SNDBUF, 8192)
+    net.set_option(server, c.SOL_SOCKET, c.SO_RCVBUF, 8192)
     net.nonblocking(client)
     piece = bytes(range(256)) * 64
     accepted = bytearray()
