@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.all_kinds import AllKinds
-from support.broken import CASES, Copy
+from support.broken import CASES
 from ws2spi import ws2_32
 from ws2spi._abi.constants import AF_INET, AF_INET6
 from ws2spi.layers.log import Log
