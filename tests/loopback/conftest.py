@@ -21,7 +21,17 @@ def started() -> Iterator[None]:
     winsock.stop()
 
 
-@pytest.fixture(params=stacks.KINDS)
+_BY_HAND = {"test_urgent", "test_message_flags"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The tests of flags and urgent data run over a hand-written provider, too."""
+    if "kind" in metafunc.fixturenames:
+        by_hand = metafunc.module.__name__.rpartition(".")[2] in _BY_HAND
+        metafunc.parametrize("kind", stacks.BY_HAND if by_hand else stacks.KINDS, indirect=True)
+
+
+@pytest.fixture
 def kind(request: pytest.FixtureRequest, started: None) -> Iterator[str]:
     """Every kind of provider in turn; see `support.stacks`."""
     with stacks.installed(request.param):

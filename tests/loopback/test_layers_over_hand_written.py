@@ -2,6 +2,7 @@
 waits for a provider that takes its time (layering 4, 5 and 9)."""
 
 import ctypes
+import dataclasses
 import struct
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,25 @@ from typing import Any
 import pytest
 
 import ws2spi
+from support import all_kinds
 from support.pass_through import PassThrough
+from support.readiness import select
 from support.stacks import Bytes
 from support.threads import until
-from support.winsock import Operation, byref, close, connected, error, event, is_set, made, received, set_nonblocking
+from support.winsock import (
+    Operation,
+    bound,
+    byref,
+    close,
+    connected,
+    error,
+    event,
+    is_set,
+    made,
+    received,
+    set_nonblocking,
+    sockaddr,
+)
 from ws2spi import ws2_32
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WSAError
@@ -244,3 +260,74 @@ def test_urgent_data_is_asked_for_below(below: Recording) -> None:
     assert set_option(server, c.SOL_SOCKET, c.SO_OOBINLINE, struct.pack("<i", 1)) == 0
     assert received(server, 1, c.MSG_OOB) == WSAError.WSAEINVAL, "it is part of the stream"
     close(client, server)
+
+
+def asked_for_urgent(below: Recording) -> list[int]:
+    """Note the flags of each receive that reaches `below`."""
+    flags: list[int] = []
+    plain = below.WSPRecv
+
+    def recv(s: int, buffers: Any, count: int, got: Any, lpFlags: Any, *rest: Any) -> int:
+        flags.append(lpFlags.contents.value)
+        return plain(s, buffers, count, got, lpFlags, *rest)
+
+    below.WSPRecv = recv  # type: ignore[method-assign]
+    return flags
+
+
+def test_who_polls_the_third_set_hears_of_urgent_data(below: Recording) -> None:
+    """A look with no time to wait asks below, too, and only one who wants urgent data does."""
+    flags = asked_for_urgent(below)
+    client, server = connected()
+    assert select([server])[0] == 0
+    until(lambda: flags == [0])
+    assert select([server], excepts=[server])[0] == 0
+    until(lambda: flags == [0, c.MSG_OOB])
+    assert ws2_32.send(client, b"!", 1, c.MSG_OOB) == 1
+    until(lambda: select(excepts=[server]) == (1, [[], [], [server]]))
+    assert received(server, 1, c.MSG_OOB) == b"!"
+    close(client, server)
+
+
+def test_a_provider_that_refuses_urgent_receives_is_asked_once(below: Recording) -> None:
+    flags: list[int] = []
+    plain = below.WSPRecv
+
+    def recv(s: int, buffers: Any, count: int, got: Any, lpFlags: Any, *rest: Any) -> int:
+        flags.append(lpFlags.contents.value)
+        if lpFlags.contents.value & c.MSG_OOB:
+            rest[-1].contents.value = WSAError.WSAEINVAL
+            return -1
+        return plain(s, buffers, count, got, lpFlags, *rest)
+
+    below.WSPRecv = recv  # type: ignore[method-assign]
+    client, server = connected()
+    for _ in range(3):
+        assert select(excepts=[server], seconds=0.01)[0] == 0
+        until(lambda: c.MSG_OOB in flags)
+    assert flags.count(c.MSG_OOB) == 1
+    assert received(server, 1, c.MSG_OOB) == WSAError.WSAEINVAL, "who asks himself hears why"
+    close(client, server)
+
+
+def test_a_provider_without_expedited_data_is_not_asked() -> None:
+    below = Recording()
+    base = runtime.catalog.find(c.AF_INET, c.SOCK_STREAM, 6)
+    below.install(dataclasses.replace(base, service_flags=base.service_flags & ~c.XP1_EXPEDITED_DATA))
+    flags = asked_for_urgent(below)
+    with ws2spi.install(ws2spi.Stack([Bytes()])):
+        client, server = connected()
+        assert select([server], excepts=[server], seconds=0.01)[0] == 0
+        until(lambda: flags == [0])
+        close(client, server)
+
+
+def test_a_datagram_socket_without_a_name_is_not_readable_and_keeps_no_error() -> None:
+    with all_kinds.installed(), ws2spi.install(ws2spi.Stack([Bytes()])):
+        s, peer = made(c.SOCK_DGRAM), made(c.SOCK_DGRAM)
+        assert select([s]) == (0, [[], [], []])
+        address = sockaddr(bound(s))
+        assert ws2_32.sendto(peer, b"x", 1, 0, address, len(address)) == 1
+        assert select([s], seconds=10.0)[0] == 1
+        assert received(s, 5) == b"x"
+        close(s, peer)

@@ -20,6 +20,9 @@ byref = ctypes.byref
 @pytest.fixture
 def ends(kind: str) -> Iterator[tuple[int, int]]:
     client, server = winsock.connected()
+    if kind == "hand":  # from the second receive on, asking reaches the provider below before the caller goes on
+        assert sent(client, b"?") == 1
+        assert winsock.received(server, 1) == b"?"
     yield client, server
     winsock.close(client, server)
 
@@ -122,6 +125,16 @@ def test_inline_byte_is_part_of_the_stream(ends: tuple[int, int]) -> None:
     assert sent(client, b"!", c.MSG_OOB) == 1
     assert winsock.received(server, 1, c.MSG_OOB) == WSAError.WSAEINVAL
     assert winsock.read_all(server, 3) == b"ab!"
+
+
+def test_a_waiting_receive_ends_when_urgent_data_becomes_inline(ends: tuple[int, int]) -> None:
+    client, server = ends
+    operation = winsock.Operation(server, 5, flags=c.MSG_OOB)
+    assert operation.code == WSAError.WSA_IO_PENDING
+    inline(server)
+    assert operation.result(wait=True)[3] == WSAError.WSAEINVAL
+    assert sent(client, b"!", c.MSG_OOB) == 1
+    assert winsock.received(server, 1) == b"!"
 
 
 def test_network_event_oob_is_told_and_reenabled(ends: tuple[int, int]) -> None:

@@ -6,12 +6,15 @@ translated is done here, so that the table is whole.
 """
 
 import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from support.pass_through import INVALID_SOCKET, SOCKET_ERROR, PassThrough
-from ws2spi import ws2_32
-from ws2spi._abi.types import INT, WSPDATA, WSPPROC_NAMES
+from ws2spi._abi.types import INT, SOCKET, UINT, WSPDATA, WSPPROC_NAMES, fd_set
 from ws2spi._runtime.tables import ProcTable
+from ws2spi.testing.conformance.subject import ARRANGEMENTS, arranged
 
 byref = ctypes.byref
 _TRANSLATED = (
@@ -20,6 +23,7 @@ _TRANSLATED = (
     "WSPAsyncSelect",
     "WSPSendDisconnect",
     "WSPRecvDisconnect",
+    "WSPGetQOSByName",
 )
 
 
@@ -83,10 +87,38 @@ class AllKinds:
                 return failure
             part, table = owner
             if name in _TRANSLATED:
-                return part._translate(f"lp{name}", s, *arguments)
+                context = part.find(s, arguments[-1])
+                if context is None:
+                    return failure
+                return int(getattr(part.lower, f"lp{name}")(context.lower, *arguments))
             return int(getattr(table, f"lp{name}")(s, *arguments))
 
         return call
+
+    def WSPDuplicateSocket(self, s: int, process: int, info: Any, lpErrno: Any) -> int:
+        """The structure of the chain that the socket was made by, with what the provider below has reserved in it."""
+        owner = self._owner(s, lpErrno)
+        context = owner[0].find(s, lpErrno) if owner is not None else None
+        if owner is None or context is None:
+            return SOCKET_ERROR
+        if owner[0].lower.lpWSPDuplicateSocket(context.lower, process, info, lpErrno):
+            return SOCKET_ERROR
+        reserved = info.contents.dwProviderReserved
+        ctypes.memmove(info, context.info, len(context.info))
+        info.contents.dwProviderReserved = reserved
+        return 0
+
+    def WSPJoinLeaf(self, s: int, *arguments: Any) -> int:
+        """The socket itself, or a new one that gets a handle of ours."""
+        lpErrno = arguments[-1]
+        owner = self._owner(s, lpErrno)
+        context = owner[0].find(s, lpErrno) if owner is not None else None
+        if owner is None or context is None:
+            return INVALID_SOCKET
+        leaf = owner[0].lower.lpWSPJoinLeaf(context.lower, *arguments)
+        if leaf in (INVALID_SOCKET, context.lower):
+            return INVALID_SOCKET if leaf == INVALID_SOCKET else s
+        return owner[0]._wrap(leaf, context.info, lpErrno)
 
     # Without a socket of one kind
 
@@ -106,33 +138,35 @@ class AllKinds:
     def WSPSelect(self, nfds: int, reads: Any, writes: Any, excepts: Any, time: Any, lpErrno: Any) -> int:
         """Layering 8: the sets are built anew from lower sockets, and answered by WPUFDIsSet."""
         lower: list[Any] = []
-        pairs: list[tuple[Any, Any, int, int]] = []
+        pairs: list[tuple[Any, Any, int, int]] = []  # (our set, the set below, our socket, the socket below)
         table = None
         for upper in (reads, writes, excepts):
             below = None
             if upper is not None:
-                below = ws2_32.fd_set()
-                for s in list(upper.contents.fd_array[: upper.contents.fd_count]):
+                members = _members(upper)
+                numbers = []
+                for s in members:
                     owner = self._owner(s, lpErrno)
                     context = owner[0].find(s, lpErrno) if owner is not None else None
                     if owner is None or context is None:
                         return SOCKET_ERROR
                     table = owner[0].lower
-                    ws2_32.FD_SET(context.lower, byref(below))
-                    pairs.append((upper, below, s, context.lower))
+                    numbers.append(context.lower)
+                below = _set_of(numbers)
+                pairs += [(upper, below, *both) for both in zip(members, numbers, strict=True)]
             lower.append(below)
         if table is None:
             lpErrno.contents.value = 10022
             return SOCKET_ERROR
-        given = [None if one is None else ctypes.pointer(one) for one in lower]
-        result = int(table.lpWSPSelect(nfds, *given, time, lpErrno))
+        result = int(table.lpWSPSelect(nfds, *lower, time, lpErrno))
         if result >= 0:
             for upper in (reads, writes, excepts):
                 if upper is not None:
-                    ws2_32.FD_ZERO(upper)
+                    upper.contents.fd_count = 0
             for upper, below, s, number in pairs:
-                if self.up.lpWPUFDIsSet(number, ctypes.pointer(below)):
-                    ws2_32.FD_SET(s, upper)
+                if self.up.lpWPUFDIsSet(number, below):
+                    _array(upper)[upper.contents.fd_count] = s
+                    upper.contents.fd_count += 1
         return result
 
     def WSPCleanup(self, lpErrno: Any) -> int:
@@ -140,3 +174,50 @@ class AllKinds:
             part.WSPCleanup(byref(INT()))
         self.started.clear()
         return 0
+
+
+def _array(fdset: Any) -> Any:
+    """The members of a set, which may be longer than its declaration."""
+    return ctypes.cast(ctypes.addressof(fdset.contents) + fd_set.fd_array.offset, ctypes.POINTER(SOCKET))
+
+
+def _members(fdset: Any) -> list[int]:
+    return list(_array(fdset)[: fdset.contents.fd_count])
+
+
+def _set_of(sockets: list[int]) -> Any:
+    """A pointer to a set as long as it needs to be."""
+    fields = [("fd_count", UINT), ("fd_array", SOCKET * max(len(sockets), 1))]
+    long = type("LongSet", (ctypes.Structure,), {"_fields_": fields})(len(sockets), tuple(sockets))
+    return ctypes.cast(ctypes.pointer(long), ctypes.POINTER(fd_set))
+
+
+@contextmanager
+def installed() -> Iterator[AllKinds]:
+    """An `AllKinds` over the topmost entry of each protocol."""
+    made = AllKinds()
+    with arranged(lambda: made, ARRANGEMENTS[0]):
+        _installed.append(made)
+        try:
+            yield made
+        finally:
+            _installed.remove(made)
+
+
+_installed: list[AllKinds] = []
+
+
+def settle() -> None:
+    """Let the private threads of what is installed run what they have been told of."""
+    for one in _installed:
+        for part, _ in list(one.started.values()):
+            with part.lock:  # held by who starts it until it has an identity
+                running = part.private is not None
+            if running:
+                ran = threading.Event()
+
+                def tell(context: int, ran: threading.Event = ran) -> None:
+                    ran.set()
+
+                assert not one.up.lpWPUQueueApc(byref(part.private_id), tell, 0, byref(INT()))
+                assert ran.wait(10)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from support import all_kinds
 from support.threads import until
 from support.winsock import byref, error, is_set
 from ws2spi import ws2_32
@@ -63,7 +64,7 @@ def enumerated(s: int, event: int | None = None) -> dict[int, int]:
 
 
 def settle(s: int) -> None:
-    """Let the engine look at everything that is there: two full rounds of its loop."""
+    """Let the engine look at everything that is there: two full rounds of its loop, and of hand-written ones."""
     import threading
 
     from ws2spi._runtime.process import runtime
@@ -72,6 +73,7 @@ def settle(s: int) -> None:
         done = threading.Event()
         runtime.engine.call_soon(done.set)
         assert done.wait(10)
+        all_kinds.settle()
 
 
 @contextmanager

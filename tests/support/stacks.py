@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import ws2spi
+from support import all_kinds
 from ws2spi.providers.layer import Layer
 
 KINDS = ("base", "control", "bytes", "two")
+BY_HAND = (*KINDS, "hand")  # "hand": layers over a provider that knows nothing but the SPI
 
 
 class Control(Layer):
@@ -46,6 +48,10 @@ def installed(kind: str) -> Iterator[None]:
     """The base provider alone, or a stack of that kind over it."""
     if kind == "base":
         yield
+        return
+    if kind == "hand":
+        with all_kinds.installed(), ws2spi.install(ws2spi.Stack([Bytes()])):
+            yield
         return
     with ws2spi.install(ws2spi.Stack([Control()] if kind == "control" else [Bytes()])):
         if kind != "two":

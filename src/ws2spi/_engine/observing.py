@@ -36,6 +36,7 @@ class Observing(Receiving, Sending):
     closed: bool
     urgent_receives: bool
     _urgent_inbox: bytes
+    look_ahead: Callable[[], None]
 
     def shown(self) -> int:
         """What the connection shows now, as bits of DATA to BROKEN. Starts the pump if nothing is there to be received.
@@ -77,6 +78,8 @@ class Observing(Receiving, Sending):
             return
         if observer not in self._observers:
             self._observers.append(observer)
+        if interest & URGENT:
+            self.look_ahead()
         self._look_out()
 
     def shown_inside(self) -> int:

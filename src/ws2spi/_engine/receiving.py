@@ -376,6 +376,9 @@ class Receiving(Driving):
         """In the mailbox: let the top layer read once, for readiness or for a layer that waits for input."""
         if self.raw_recv or self._pump is not None or self._connecting:
             return
+        # Another provider refuses to receive on a datagram socket without a name; who asks later would hear of it.
+        if not (self.transport.direct or self.transport.stream or self.transport.bound()):
+            return
         # After close only a layer asks, one that is still delivering what was accepted.
         if self._sends if self.closing else not self._something():
             self._start_pump()

@@ -6,6 +6,9 @@ WSAEOPNOTSUPP.
 
 As with all receives, requests are served in order from an inbox of its own that one pump fills, and who gives up a
 request leaves the pump: it brings its byte for the next. Sending holds the send turn.
+
+A socket of the kernel shows urgent data without its being received. Over another provider only a receive can tell, so
+there the pump runs ahead for who wants to hear of urgent data (`look_ahead`), as it does for the stream.
 """
 
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import blocking
 from ws2spi._engine.boundary import Call, Plan
 from ws2spi._engine.driving import Observer, aborted, afresh, would_block
-from ws2spi._engine.observing import BROKEN, END, URGENT, Observing
+from ws2spi._engine.observing import BROKEN, END, OTHER, URGENT, Observing
 from ws2spi._engine.operations import Done, Event, Receive, Request, Role, Task
 from ws2spi._executive import threads
 
@@ -36,6 +39,8 @@ class Urgent(Observing):
         self._urgent_error: WinsockError | None = None  # of one call
         self._urgent_pump: Any = None  # the coroutine that waits for more
         self._urgent_arrived: Event | None = None  # what it waits for
+        self._urgent_ahead = False  # nobody has asked for what the pump brings
+        self._urgent_over = False  # running ahead has shown that nothing (more) will come
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +109,25 @@ class Urgent(Observing):
             raise would_block()
         return cast(bytes, request.value())
 
+    def look_ahead(self) -> None:
+        """In the mailbox: somebody wants to hear of urgent data, which only a receive of the provider below can tell.
+
+        Of a provider that does not let it wait there (it refuses, or has nothing now) nothing is ever told; it is
+        asked once.
+        """
+        transport: Any = self.transport
+        if transport.direct or not self.urgent_receives or not transport.expedited or self._urgent_over:
+            return
+        if self._urgent_inbox or self._urgent_pump is not None or self.closing or self._accepting:
+            return
+        if self._recv_error is not None or transport.urgent_inline():
+            return
+        self._urgent_ahead = True
+        self._urgent_pump = self._bring_urgent(1)
+        self._begin_work(self._urgent_pump, Request())
+
     def _ask_urgent(self, request: Receive) -> None:
+        self._urgent_ahead = False
         self._urgents.append(request)
         # A pump that waits may not have been told yet of what readiness shows already.
         if self._urgent_arrived is not None:
@@ -144,13 +167,18 @@ class Urgent(Observing):
             data = await self.path(-1, "recv_urgent")(size)
             self._urgent_inbox += data
             if not data:
+                self._urgent_over = True
                 self._end_urgent(None)
         except WinsockError as error:
-            self._urgent_error = error
+            if self._urgent_ahead:
+                self._urgent_over = not self.transport.urgent_inline()  # then it may come again when it is not
+            else:
+                self._urgent_error = error
         finally:
             self._urgent_pump = None
+            self._urgent_ahead = False
             self.mailbox.steps.append((self._feed_urgent, ()))
-            self.changed(URGENT)
+            self.changed(URGENT | OTHER)  # the end, told before it, is no reason not to look any more
 
     def _end_urgent(self, error: WinsockError | None) -> None:
         """Nothing more will come: an empty answer, or `error`, for all who wait."""
@@ -171,6 +199,8 @@ class Urgent(Observing):
         observer = Observer(arrived.set)
         try:
             while (data := self.transport.recv_urgent_now(size)) is None:
+                if self.transport.urgent_inline():
+                    raise WinsockError(WSAError.WSAEINVAL, "urgent data has become part of the stream")
                 arrived.clear()
                 self.observe_inside(observer, URGENT | END | BROKEN)
                 await arrived.wait()

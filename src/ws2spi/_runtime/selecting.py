@@ -28,7 +28,7 @@ _R = TypeVar("_R")
 class Observable(Protocol):
     """A provider whose sockets can be waited for."""
 
-    def shown(self, entry: SocketEntry) -> int: ...
+    def shown(self, entry: SocketEntry, wanted: int) -> int: ...
     def observe(self, entry: SocketEntry, observer: Observer, wanted: int) -> None: ...
 
 
@@ -81,7 +81,7 @@ def select(
             one.wanted |= bits
 
     def look() -> Sets | None:
-        shown = {entry: provider.shown(entry) for entry in watched}
+        shown = {entry: provider.shown(entry, one.wanted) for entry, one in watched.items()}
         for entry, bits in shown.items():
             if bits & CLOSED and entry not in reads:
                 raise WinsockError(WSAError.WSAENOTSOCK, f"socket {entry.number} was closed")
@@ -108,8 +108,9 @@ def poll(
     Errors:
         WSAEINTR: the call was cancelled.
     """
-    watched = []
+    members: list[_Watched | None] = []
     for one, asked in zip(sockets, events, strict=True):
+        member = None
         if one is not None:
             member = _Watched(*one)
             # Ends, resets and failed connects are told of without being asked for.
@@ -117,16 +118,16 @@ def poll(
             member.wanted |= DATA | RECEIVES_REFUSED if asked & c.POLLRDNORM else 0
             member.wanted |= URGENT if asked & c.POLLRDBAND else 0
             member.wanted |= ROOM if asked & c.POLLWRNORM else 0
-            watched.append(member)
+        members.append(member)
 
     def look() -> list[int] | None:
         flags = [
-            0 if one is None else _flags(one[0].shown(one[1]), asked)
-            for one, asked in zip(sockets, events, strict=True)
+            0 if one is None else _flags(one.provider.shown(one.entry, one.wanted), asked)
+            for one, asked in zip(members, events, strict=True)
         ]
         return flags if any(flags) else None
 
-    return _wait(watched, look, timeout) or [0] * len(events)
+    return _wait([one for one in members if one is not None], look, timeout) or [0] * len(events)
 
 
 def _flags(shown: int, asked: int) -> int:

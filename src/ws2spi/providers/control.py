@@ -136,6 +136,8 @@ class OptionCalls:
         if row.number == socket.SO_LINGER and row.level == socket.SOL_SOCKET:
             on, seconds = struct.unpack("ii", converted)
             state.linger = seconds if on else 0
+        elif row.number == socket.SO_OOBINLINE and row.level == socket.SOL_SOCKET:
+            state.connection.tell_observers()  # what was urgent is so no more, or the reverse
 
     def _tell_below(self, state: Socket, option: int, value: bytes) -> None:
         """An option that is kept here is the business of a provider below, too; one that lacks it does no harm."""

@@ -58,7 +58,16 @@ class ControlCodes:
 
     def _at_mark(self, entry: SocketEntry, data: bytes) -> bytes:
         _need_stream(entry, "a mark")
-        return struct.pack("<I", not entry.state.connection.shown() & URGENT)
+        connection = entry.state.connection
+        if connection.shown() & URGENT:
+            return struct.pack("<I", False)
+        if not connection.transport.direct and connection.urgent_receives:
+            try:
+                below = connection.transport.ioctl(c.SIOCATMARK, b"", 4, None)
+            except WinsockError:
+                return struct.pack("<I", True)  # it has no such data
+            return struct.pack("<I", any(below))
+        return struct.pack("<I", True)
 
     def _broadcast_address(self, entry: SocketEntry, data: bytes) -> bytes:
         if entry.family != c.AF_INET:

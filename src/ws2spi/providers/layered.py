@@ -23,7 +23,8 @@ from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import Served
 from ws2spi._runtime.signatures import typed
 from ws2spi._runtime.tables import ProcTable, handing
-from ws2spi.providers.lower import PrivateThread, ProviderTransport
+from ws2spi.providers.lower import ProviderTransport
+from ws2spi.providers.private_thread import PrivateThread
 from ws2spi.providers.sockets import SocketProvider
 from ws2spi.providers.stack import Stack
 

@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF, WSATHREADID
+from ws2spi._abi.types import DWORD, INT, OVERLAPPED, WSABUF
 from ws2spi._engine.operations import Event, Kind, Task, Want
 from ws2spi._engine.transport import MAX_DATAGRAM, Address
-from ws2spi._runtime import protocol_info, upcalls
+from ws2spi._runtime import protocol_info
 from ws2spi._runtime.address_lists import AddressList, read_list
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion, expect
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.serve import table_of
-from ws2spi._runtime.threads import ActingFor, Own, ThreadId, own, own_structure
+from ws2spi._runtime.threads import own_structure
 from ws2spi.providers import options
+from ws2spi.providers.private_thread import PrivateThread
 
 if TYPE_CHECKING:
     from ws2spi._engine.connection import Connection
@@ -38,55 +39,6 @@ _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
 _LISTS = (c.SIO_ADDRESS_LIST_QUERY, c.SIO_ADDRESS_LIST_SORT)
 _PENDING = WSAError.WSA_IO_PENDING
 _FAILED = (c.SOCKET_ERROR, c.INVALID_SOCKET)
-
-
-class PrivateThread:
-    """The WSATHREADID of the engine's thread, opened there once and closed when the provider is done."""
-
-    def __init__(self) -> None:
-        self._identities: list[WSATHREADID] = []  # one; more when several threads came first, which is as good
-        self._owner: Own | None = None
-        self._closed = False
-        self.asynchronous: set[int] = set()  # {id of a table whose provider has answered WSA_IO_PENDING}
-
-    def identity(self) -> WSATHREADID:
-        """The structure to pass as lpThreadId."""
-        if not self._identities:
-            opened: list[ThreadId] = []
-            there = threading.Event()
-
-            def open_there() -> None:
-                try:
-                    self._owner = own()
-                    opened.append(upcalls.open_current_thread())
-                finally:
-                    there.set()
-
-            runtime.engine.run_on_loop(open_there)
-            there.wait()
-            if not opened:
-                raise WinsockError(WSAError.WSANOTINITIALISED, "the process has cleaned up")
-            identity = WSATHREADID(*opened[0])
-            self._identities.append(identity)
-            if self._closed:  # by a clean-up that came meanwhile
-                self.close()
-            return identity
-        return self._identities[0]
-
-    def acting(self) -> ActingFor:
-        """A context in which calls below are made in the name of that thread.
-
-        What a thread has started is cancelled when it ends; here it is whoever happens to run the layers.
-        """
-        self.identity()
-        assert self._owner is not None
-        return ActingFor(self._owner)
-
-    def close(self) -> None:
-        """Give the identities back, for good; those that are being opened are closed by who opens them."""
-        self._closed = True
-        while self._identities:
-            upcalls.close_thread(self._identities.pop())
 
 
 class Operation:
@@ -136,12 +88,14 @@ class ProviderTransport:
         self.number = number
         self.private = private
         self.stream = info.stream
+        self.expedited = bool(info.service_flags & c.XP1_EXPEDITED_DATA)
         self.fd = -1
         self.connection: Connection | None = None
         self.reader: Task | None = None
         self.writer: Task | None = None
         self.armed = 0
         self.watched = 0
+        self.named = False  # has an address of its own, and keeps it
         self.closed = False
         self.patient = False  # who closes it must not wait
 
@@ -445,7 +399,12 @@ class ProviderTransport:
         self.close_now()
 
     def bound(self) -> bool:
-        return bool(self._name("lpWSPGetSockName")[1])
+        if not self.named:
+            try:
+                self.named = bool(self._name("lpWSPGetSockName")[1])
+            except WinsockError:
+                pass  # WSAEINVAL: it has no name yet
+        return self.named
 
     def unsent_bytes(self) -> int:
         return 0
@@ -492,4 +451,4 @@ def _failure(code: Any) -> WinsockError:
     return WinsockError(code.value or WSAError.WSASYSCALLFAILURE, "the provider below")
 
 
-__all__ = ["PrivateThread", "ProviderTransport"]
+__all__ = ["ProviderTransport"]

@@ -75,6 +75,8 @@ class Selection:
         if self._outcome is not None and self._enabled & c.FD_CONNECT:
             code, self._outcome = self._outcome, None
             self._happened(c.FD_CONNECT, code)
+        if self._enabled & c.FD_OOB and state.connected:
+            state.connection.look_ahead()  # before a receive of the stream can pass it
         shown = readiness.shown(self.entry)
         if self._enabled & c.FD_WRITE and shown & ROOM and self._may_write(state):
             self._happened(c.FD_WRITE, 0)

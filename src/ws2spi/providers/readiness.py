@@ -55,11 +55,21 @@ def to_wait_for(entry: SocketEntry, bits: int, wanted: int) -> int:
 class Readiness:
     """What `_runtime.selecting` asks of a provider's sockets."""
 
-    def shown(self, entry: SocketEntry) -> int:
-        """What the socket shows now, with the bits of `_engine.observing` and those of `_runtime.selecting`."""
+    def shown(self, entry: SocketEntry, wanted: int) -> int:
+        """What the socket shows now, with the bits of `_engine.observing` and those of `_runtime.selecting`.
+
+        Parameters:
+            wanted: the bits that the caller asks for; what has to be looked for is looked for.
+        """
         state: Socket = entry.state
-        bits: int = state.connection.inside(self._shown, entry)
+        bits: int = state.connection.inside(self._look, entry, wanted)
         return bits
+
+    def _look(self, entry: SocketEntry, wanted: int) -> int:
+        state: Socket = entry.state
+        if wanted & URGENT and state.connected:
+            state.connection.look_ahead()
+        return self._shown(entry)
 
     def _shown(self, entry: SocketEntry) -> int:
         state: Socket = entry.state
