@@ -88,7 +88,10 @@ class Chains(RuleBasedStateMachine):
         assert side.got <= self.other(side).sent
 
     def harvest(self, side: Side) -> None:
-        """Look at overlapped receives that have ended, in order."""
+        """Look at overlapped operations that have ended, receives in order."""
+        for send in side.sends:
+            assert send.internal in (0, PENDING), hex(send.internal)
+            assert send.internal or send.overlapped.InternalHigh == len(send.memory), "sent in part"
         while side.receives and side.receives[0].internal != PENDING:
             ended = side.receives.pop(0)
             if ended.internal == 0:
@@ -180,6 +183,8 @@ class Chains(RuleBasedStateMachine):
         side = self.sides[number]
         if self.outstanding(side) or any(one.closed for one in self.sides):
             return  # unread bytes turn its end into a reset, which drops what the peer has not read
+        # Closing cancels overlapped sends that are pending, and says so to the client: nothing lost, but not sent.
+        until(lambda: all(one.internal != PENDING for one in side.sends))
         self.close_side(side)
 
     def close_side(self, side: Side) -> None:

@@ -6,6 +6,7 @@ for the way through the pair.
 
 Rule 1, writes: what foreign code writes is moved into a send, one piece at a time. A straight send first moves what
         waits in the hidden end; one mover at a time is between taking bytes and queuing them; else it overtakes.
+        A close goes behind them, too: a provider that aborts what is pending is closed when they are through.
 Rule 2, reads: the kernel does not say that a reader is blocked. Every SWEEP seconds handles are looked at that have
         data behind them and for which no straight receive was made in that time; one buffer is moved into the pair. If
         foreign code takes it, the next one follows at once; a straight receive puts an end to that, and drains the pair
@@ -88,6 +89,7 @@ class FilePair:
         "_missed",
         "_moved",
         "_mover",
+        "_on_sent",
         "_over",
         "_pull",
         "_pulled",
@@ -130,6 +132,7 @@ class FilePair:
         self._mover: dict[int, int] = {}  # rule 1: who is between taking bytes and queuing them, as `Mailbox.occupant`
         self._missed = False  # somebody came meanwhile, and left the rest to the mover
         self._pushing: deque[int] = deque()  # sizes of the foreign pieces on their way through
+        self._on_sent: deque[Callable[[], object]] = deque()  # who is told, once, when they have come through
         self.given_out = False  # a client has the handle; else a layer above does, which receives through the table
         self.shut_receive = False  # the client has shut down receiving: nothing more is moved for foreign readers
         self.quiet: set[object] = set()  # who asks what lies behind whether it is ready: nothing is moved on suspicion
@@ -284,6 +287,32 @@ class FilePair:
         except (OSError, ValueError, WinsockError):
             pass
 
+    def is_sending(self) -> bool:
+        """Whether pieces of what foreign code wrote are on their way through."""
+        return bool(self._pushing)
+
+    def when_sent(self, call: Callable[[], object]) -> None:
+        """Call `call` once, on any thread, when what is on its way has come through or failed. Writing ends here."""
+        if self.is_mine(self.number):
+            client = socket.socket(fileno=self.number)
+            try:
+                client.shutdown(socket.SHUT_WR)  # whoever writes now is told, and what was moved goes on
+            except OSError:
+                pass
+            finally:
+                client.detach()
+        self._on_sent.append(call)
+        if not self._pushing:
+            self._tell_sent()
+
+    def _tell_sent(self) -> None:
+        while self._on_sent:
+            try:
+                call = self._on_sent.popleft()
+            except IndexError:  # told by another thread
+                return
+            call()
+
     def _push(self, amount: int | None = None) -> None:
         """Move what foreign code wrote.
 
@@ -349,7 +378,10 @@ class FilePair:
         self._pushing.popleft()
         if request.error is not None:
             self.reset()
+            self._tell_sent()
             return
+        if not self._pushing:
+            self._tell_sent()
         if self._mover.get(0) == get_ident():
             return  # a provider's WSPSend has announced its end at once: the mover is still there and goes on
         self._push()

@@ -8,18 +8,20 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import fill, load_dword, store_int
-from ws2spi._abi.types import DWORD, INT, OVERLAPPED, TIMEVAL, WSABUF, fd_set
-from ws2spi._engine import reports
+from ws2spi._abi.types import DWORD, INT, OVERLAPPED, TIMEVAL, WSABUF, WSPPROC_NAMES, fd_set
+from ws2spi._engine import lingering, reports
 from ws2spi._runtime.arguments import address_out, read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect, is_null
 from ws2spi._runtime.line import Line
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
+from ws2spi._runtime.tables import ProcTable
 from ws2spi._runtime.threads import own_structure
 
 _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
@@ -49,6 +51,56 @@ def _closed_elsewhere(entry: SocketEntry) -> None:
     """The last copy of a handle is gone without closesocket: close the provider's socket."""
     if sockets.entries.get(entry.number) is entry:
         entry.table.lpWSPCloseSocket(entry.number, ctypes.byref(INT()))
+
+
+def closes_later(entry: SocketEntry) -> bool:
+    """closesocket of a hand-written provider's socket: what foreign code has written counts as sent, and goes first.
+
+    To be called before its WSPCloseSocket, after which nothing goes any more.
+
+    Returns: whether the provider still has some of it under way, and will be called later. For the client the socket is
+        closed from now on; its number stays taken until then, because the provider knows the socket by it.
+    """
+    pair = entry.pair
+    if pair is None or not pair.given_out or not isinstance(entry.provider, TableProvider):
+        return False
+    if entry.table is _CLOSED_TABLE:
+        return False
+    pair.settle()
+    if not pair.is_sending():
+        return False
+    table, entry.table = entry.table, _CLOSED_TABLE
+    pair.on_gone = None
+    lingering.begin(pair)
+    # Whoever ends the last piece is in the middle of other work, and a provider may take its time to close.
+    close = partial(_close_provider, entry, table)
+    pair.when_sent(lambda: threading.Thread(target=close, name="ws2spi-close", daemon=True).start())
+    return True
+
+
+def _close_provider(entry: SocketEntry, table: Any) -> None:
+    code = INT()
+    try:
+        if table.lpWSPCloseSocket(entry.number, ctypes.byref(code)):
+            reports.report(f"{entry.info.name}: WSPCloseSocket failed with {code.value} after the client's close")
+    finally:
+        lingering.end(entry.pair)
+
+
+def _refusing(failure: int) -> Callable[..., int]:
+    def refuse(*arguments: Any) -> int:
+        store_int(arguments[-1], WSAError.WSAENOTSOCK)
+        return failure
+
+    return refuse
+
+
+# What a closed socket answers while its provider still has foreign pieces.
+_CLOSED_TABLE = ProcTable(**{f"lp{name}": _refusing(c.SOCKET_ERROR) for name in WSPPROC_NAMES})
+for _name in ("WSPAccept", "WSPJoinLeaf", "WSPSocket"):
+    setattr(_CLOSED_TABLE, f"lp{_name}", _refusing(c.INVALID_SOCKET))
+for _name in ("WSPGetOverlappedResult", "WSPGetQOSByName"):
+    setattr(_CLOSED_TABLE, f"lp{_name}", _refusing(c.FALSE))
 
 
 def moved(entry: SocketEntry, size: int, flags: int) -> bytes | None:

@@ -9,6 +9,7 @@ WPUCompleteOverlappedRequest is caught by the structure's address (`completion.e
 
 import ctypes
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ws2spi._abi import addresses
@@ -16,6 +17,7 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import INT, OVERLAPPED, WSABUF
+from ws2spi._engine import lingering
 from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.threads import Thread
 from ws2spi._runtime import protocol_info
@@ -23,7 +25,7 @@ from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import Completion, Expected, expect
 from ws2spi._runtime.conditions import Condition
 from ws2spi._runtime.provider import Buffer
-from ws2spi._runtime.sockets import SocketEntry
+from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.tables import ProcTable
 from ws2spi._runtime.threads import own_structure
 
@@ -223,7 +225,22 @@ class TableProvider:
         return transferred.value, flags.value
 
     def cleanup(self) -> None:
+        self._deliver()
         self._call("lpWSPCleanup")
+
+    def _deliver(self) -> None:
+        """What foreign code has written counts as sent: wait for it, as the end of the process waits for peers."""
+        ours = [entry for entry in tuple(sockets.entries.values()) if entry.provider is self and entry.pair is not None]
+        for entry in ours:
+            if entry.pair.given_out:
+                entry.pair.settle()
+        sending = [entry for entry in ours if entry.pair.is_sending()]
+        for entry in sending:
+            if entry.table is self.table:  # else closed, and lingering until the provider has closed it
+                lingering.begin(entry.pair)
+                entry.pair.when_sent(partial(lingering.end, entry.pair))
+        if sending:
+            lingering.finish()
 
 
 def _failure(code: Any, function: str) -> WinsockError:

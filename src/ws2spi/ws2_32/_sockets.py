@@ -109,6 +109,8 @@ def closesocket(s: int) -> int:
         entry = route(s)
     except WinsockError as error:
         return failed(error, c.SOCKET_ERROR)
+    if redirected.closes_later(entry):
+        return 0
     code = INT()
     if entry.table.lpWSPCloseSocket(entry.number, _byref(code)):
         refused(code)

@@ -301,11 +301,18 @@ def test_a_served_table_takes_the_numbers_of_the_entry_for_0_and_from_protocol_i
 def test_functions_nobody_has_written_answer_wsaeopnotsupp(memory: Memory) -> None:
     table = table_of(memory.provider)
     assert code_of(table.lpWSPEventSelect, 1, 2, 3) == (-1, WSAError.WSAEOPNOTSUPP)
-    assert code_of(table.lpWSPJoinLeaf, 1, None, 0, None, None, None, None, 0) == (
-        INVALID_SOCKET,
-        WSAError.WSAEOPNOTSUPP,
-    )
-    assert code_of(table.lpWSPGetQOSByName, 1, None, None) == (0, WSAError.WSAEOPNOTSUPP)
+
+
+def test_methods_that_a_provider_lacks_answer_wsaeopnotsupp(memory: Memory) -> None:
+    s, other = memory.connected()
+    for method in ("join_leaf", "duplicate"):
+        assert not hasattr(memory.provider, method)
+    table = table_of(memory.provider)
+    answer = code_of(table.lpWSPJoinLeaf, s, None, 0, None, None, None, None, 0)
+    assert answer == (INVALID_SOCKET, WSAError.WSAEOPNOTSUPP)
+    assert code_of(table.lpWSPDuplicateSocket, s, 1, None) == (-1, WSAError.WSAEOPNOTSUPP)
+    for handle in (s, other):
+        ws2_32.closesocket(handle)
 
 
 def test_options_and_protocol_info_of_a_served_provider(memory: Memory) -> None:

@@ -1,0 +1,112 @@
+"""What foreign code has written to a hand-written provider's handle is sent before the provider closes it.
+
+os.write has returned a count, so the bytes are accepted; closesocket and WSACleanup come behind them (filepair rule 1).
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from support import winsock
+from support.pass_through import PassThrough
+from support.threads import LONG, Running, until
+from support.winsock import close, error, made, sockaddr
+from ws2spi import ws2_32
+from ws2spi._abi.constants import AF_INET, SOCK_STREAM
+from ws2spi._abi.errors import WSAError
+from ws2spi._runtime.process import runtime
+from ws2spi._runtime.sockets import sockets
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[int, socket.socket]]:
+    """A socket through a pass-through provider, and its peer, who is a stranger."""
+    winsock.start()
+    PassThrough().install(runtime.catalog.find(AF_INET, SOCK_STREAM, 6))
+    listener = socket.create_server(("127.0.0.1", 0))
+    s = made()
+    address = sockaddr(listener.getsockname()[1])
+    assert ws2_32.connect(s, address, len(address)) == 0, error()
+    peer, _ = listener.accept()
+    peer.settimeout(LONG)
+    yield s, peer
+    peer.close()
+    listener.close()
+    winsock.stop()
+
+
+def read_to_the_end(peer: socket.socket) -> bytes:
+    pieces = []
+    while piece := peer.recv(1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def fill(s: int) -> bytes:
+    """Write until nothing goes any more; return what went."""
+    os.set_blocking(s, False)
+    pair = sockets.lookup(s).pair
+    sent = b""
+
+    def is_full() -> bool:
+        nonlocal sent
+        piece = bytes((len(sent) + position) % 251 for position in range(32768))
+        try:
+            sent += piece[: os.write(s, piece)]
+        except BlockingIOError:
+            return bool(pair.is_sending())
+        return False
+
+    until(is_full)
+    return sent
+
+
+def test_what_was_written_just_before_closesocket_is_sent(ends: tuple[int, socket.socket]) -> None:
+    s, peer = ends
+    gate = threading.Event()
+    runtime.engine.run_on_loop(lambda: gate.wait(LONG))  # nobody else moves what is written
+    try:
+        assert os.write(s, b"x" * 9000) == 9000
+        close(s)
+    finally:
+        gate.set()
+    assert read_to_the_end(peer) == b"x" * 9000
+    until(lambda: s not in sockets.entries)
+
+
+def test_closesocket_does_not_cut_off_what_is_on_its_way(ends: tuple[int, socket.socket]) -> None:
+    """It returns at once, and the socket is closed for everybody; the provider closes when it has sent the rest."""
+    s, peer = ends
+    sent = fill(s)
+    close(s)
+    assert ws2_32.closesocket(s) == -1
+    assert error() == WSAError.WSAENOTSOCK
+    assert ws2_32.send(s, b"x", 1, 0) == -1
+    assert error() == WSAError.WSAENOTSOCK
+    with pytest.raises(BrokenPipeError):
+        os.write(s, b"x")
+    assert s in sockets.entries
+    assert read_to_the_end(peer) == sent
+    until(lambda: s not in sockets.entries)
+
+
+def test_a_reset_ends_what_is_on_its_way(ends: tuple[int, socket.socket]) -> None:
+    s, peer = ends
+    fill(s)
+    close(s)
+    peer.close()  # with unread bytes
+    until(lambda: s not in sockets.entries)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_wsacleanup_waits_for_what_is_on_its_way(ends: tuple[int, socket.socket], closed: bool) -> None:
+    s, peer = ends
+    sent = fill(s)
+    if closed:
+        close(s)
+    ended = Running(ws2_32.WSACleanup)
+    assert read_to_the_end(peer) == sent
+    assert ended.result() == 0
