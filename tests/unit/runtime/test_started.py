@@ -275,7 +275,7 @@ def test_a_clean_up_that_fails_keeps_no_other_from_it() -> None:
     finally:
         reports.set_sink(before)
     assert [one.calls[-1], other.calls[-1]] == ["WSPCleanup"] * 2
-    assert len([line for line in lines if "WSPCleanup failed: IndexError" in line]) == 2
+    assert len([line for line in lines if "WSPCleanup raised IndexError" in line]) == 2
     gc.collect()
 
 
