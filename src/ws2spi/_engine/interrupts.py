@@ -11,13 +11,13 @@ right afterwards (`mending.py`). Here: how to tell it from an exception of a lay
 """
 
 import opcode
+import os
 import signal
 import threading
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-_ENGINE = str(Path(__file__).parent)
+_ENGINE = os.path.dirname(os.path.abspath(__file__))
 _RESUME = opcode.opmap["RESUME"]
 
 

@@ -363,3 +363,21 @@ def test_completion_bash_completes(
 def test_parser_of_one_subcommand_has_no_others() -> None:
     assert "doctor" not in build_parser("layers").format_help()
     assert module.SUBCOMMANDS.keys() >= {"run", "layers", "doctor", "completion"}
+
+
+def test_what_run_starts_with_leaves_slow_modules_alone() -> None:
+    """Each costs every start milliseconds; the budget is 80 from the command to the program's first instruction."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import ws2spi.cli.main, ws2spi.cli.run, ws2spi.redirect.supervisor, ws2spi.redirect.launch\n"
+        "import ws2spi.layers.log\n"
+        "slow = {'asyncio', 'dataclasses', 'inspect', 'pathlib', 'sqlite3', 'ssl', 'tempfile', 'uuid'}\n"
+        "print(*sorted(slow & (set(sys.modules) - before)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(module.__file__).parents[2])},
+    )
+    assert (result.returncode, result.stdout) == (0, "\n"), result.stderr + result.stdout
