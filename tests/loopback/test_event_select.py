@@ -648,3 +648,19 @@ def test_m13_a_send_that_binds_a_datagram_socket_makes_it_writable(kind: str) ->
         assert ws2_32.sendto(s, b"x", 1, 0, address, len(address)) == 1
         assert it.told(WRITE) == {WRITE: 0}
     close(s, peer)
+
+
+def test_fd_read_of_what_was_moved_for_foreign_readers(pair: tuple[int, int]) -> None:
+    """What a receive for foreign readers took before anybody was told of it can be received, and is told"""
+    from ws2spi._runtime.sockets import sockets
+
+    client, server = pair
+    files = sockets.lookup(client).pair
+    if files is None:
+        pytest.skip("the handle is the descriptor itself")
+    files.share()
+    with selected(client, READ) as it:
+        send(server, b"x")
+        until(files.waiting)
+        assert it.told(READ) == {READ: 0}
+        assert received(client) == b"x"

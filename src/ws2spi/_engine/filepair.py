@@ -549,6 +549,10 @@ class FilePair:
             else:
                 self._late = error  # of one datagram, and no end
         self._pull = None
+        # What was moved can be received by the client, too, and the connection has shown nobody that it came.
+        tell = getattr(self.behind, "tell_observers", None)
+        if tell is not None:
+            tell()
         for thread in tuple(self._waiting):
             thread.wake()
         if again and not self._gone and not self._waiting:

@@ -189,13 +189,14 @@ class ProviderTransport:
         code, transferred = INT(), DWORD()
         try:
             identity = ctypes.byref(self.private.identity())
+            acting = self.private.acting()
         except WinsockError as error:  # the process cleans up
             operation.failed(error.code)
             return
         if self.closed:
             operation.failed(WSAError.WSA_OPERATION_ABORTED)
             return
-        with self.private.acting():
+        with acting:
             failed = getattr(self.table, function)(
                 self.number,
                 ctypes.byref(operation.wsabuf),
