@@ -12,11 +12,12 @@ import pytest
 
 from support import winsock
 from support.pass_through import PassThrough
-from support.threads import LONG, Running, until
+from support.threads import LONG, Running, blocked_on, until
 from support.winsock import close, error, made, sockaddr
 from ws2spi import ws2_32
 from ws2spi._abi.constants import AF_INET, SOCK_STREAM
 from ws2spi._abi.errors import WSAError
+from ws2spi._engine import lingering
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import sockets
 
@@ -108,5 +109,6 @@ def test_wsacleanup_waits_for_what_is_on_its_way(ends: tuple[int, socket.socket]
     if closed:
         close(s)
     ended = Running(ws2_32.WSACleanup)
+    blocked_on(lingering._changed)(1)
     assert read_to_the_end(peer) == sent
     assert ended.result() == 0
