@@ -112,3 +112,31 @@ def test_wsacleanup_waits_for_what_is_on_its_way(ends: tuple[int, socket.socket]
     blocked_on(lingering._changed)(1)
     assert read_to_the_end(peer) == sent
     assert ended.result() == 0
+
+
+def test_what_was_written_never_goes_to_the_next_socket_of_the_same_number(ends: tuple[int, socket.socket]) -> None:
+    """filepair rule 4: a provider knows its sockets by number, and os.close has freed this one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = sockaddr(listener.getsockname()[1])
+        spare = os.dup(listener.fileno())
+        s = made()
+        assert ws2_32.connect(s, address, len(address)) == 0, error()
+        gate = threading.Event()
+        runtime.engine.run_on_loop(lambda: gate.wait(LONG))
+        try:
+            assert os.write(s, b"for the first") == 13
+            os.close(s)
+            os.close(spare)  # for the socket below
+            new = made()
+            assert ws2_32.connect(new, address, len(address)) == 0, error()
+        finally:
+            gate.set()
+        until(lambda: s not in sockets.entries)
+        assert new != s
+        assert ws2_32.send(new, b"for the second", 14, 0) == 14
+        close(new)
+        first, second = listener.accept()[0], listener.accept()[0]
+    with first, second:
+        for one, data in ((first, b"for the first"), (second, b"for the second")):
+            one.settimeout(LONG)
+            assert read_to_the_end(one) == data

@@ -13,6 +13,7 @@ from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import HandleMaker, runtime
 from ws2spi._runtime.serve import table_of
 from ws2spi._runtime.sockets import SocketEntry, sockets
+from ws2spi._runtime.table_provider import TableProvider
 
 _entries = sockets.entries
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -36,15 +37,29 @@ def create_socket_handle(catalog_id: int, context: object = 0) -> int:
         WSAENOBUFS: no descriptors, or no memory for one.
     """
     maker = runtime.makers.get(catalog_id) or _maker(catalog_id)
+    refused: list[FilePair] = []
     try:
         pair = FilePair(maker.engine, maker.stream)
+        while _is_leaving(pair.number):  # taken by its socket's provider until that has closed it
+            refused.append(pair)
+            pair = FilePair(maker.engine, maker.stream)
     except OSError as error:
         code = WSAError.WSAENOBUFS if error.errno in _NO_ROOM else WSAError.WSASYSCALLFAILURE
         raise WinsockError(code, "a new socket handle", errno=error.errno) from None
+    finally:
+        for one in refused:
+            one.close()
     entry = SocketEntry(pair.number, pair.inode, maker.provider, maker.info, maker.table, context=context, ifs=False)
     entry.pair = pair
     sockets.insert(entry)
     return entry.number
+
+
+def _is_leaving(number: int) -> bool:
+    """Whether foreign code has closed a handle whose hand-written provider, which knows it by its number, has not yet
+    been given all that was written, and closed."""
+    entry = _entries.get(number)
+    return entry is not None and isinstance(entry.provider, TableProvider) and bool(entry.pair and entry.pair.given_out)
 
 
 def _maker(catalog_id: int) -> HandleMaker:
