@@ -4,7 +4,7 @@ import threading
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.types import WSATHREADID
-from ws2spi._runtime import upcalls
+from ws2spi._runtime import threads, upcalls
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.threads import ActingFor, Own, ThreadId, own
 
@@ -56,4 +56,4 @@ class PrivateThread:
         """Give the identities back, for good; those that are being opened are closed by who opens them."""
         self._closed = True
         while self._identities:
-            upcalls.close_thread(self._identities.pop())
+            threads.close(self._identities.pop())  # not the upcall: it may be after the last WSACleanup
