@@ -26,7 +26,8 @@ _BY_HAND = {"test_urgent", "test_message_flags"}
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The tests of flags and urgent data run over a hand-written provider, too."""
-    if "kind" in metafunc.fixturenames:
+    own = any("kind" in str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "kind" in metafunc.fixturenames and not own:
         by_hand = metafunc.module.__name__.rpartition(".")[2] in _BY_HAND
         metafunc.parametrize("kind", stacks.BY_HAND if by_hand else stacks.KINDS, indirect=True)
 
