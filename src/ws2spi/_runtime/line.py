@@ -44,9 +44,17 @@ class Line:
         """Whether a receive that starts now has others before it."""
         return self._pulling or bool(self._claims) or bool(self._server)
 
-    def begin(self) -> None:
-        """A receive for foreign readers starts."""
+    def begin(self) -> bool:
+        """A receive for foreign readers is to start; False: not now, somebody in line comes before it.
+
+        Else it might get to the provider before a receive that has just left the line, and take that one's bytes.
+        """
         self._pulling = True
+        if self._server or self._claims:
+            self._pulling = False
+            self._serve()  # who served may have seen the mark and stopped
+            return False
+        return True
 
     def advance(self, error: WinsockError | None) -> None:
         """It has ended, and what it brought is in the pair."""
@@ -115,6 +123,9 @@ class Line:
                     try:
                         claim = self._claims.popleft()
                     except IndexError:
+                        break
+                    if self._pulling:  # begun since; it gives way if it has seen us, and calls us again
+                        self._claims.appendleft(claim)
                         break
                     self._answer(claim)
             finally:

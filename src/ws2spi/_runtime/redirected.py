@@ -308,7 +308,10 @@ class TableClient:
             done(request)  # what came is in the pair now
             self.line.advance(request.error)
 
-        self.line.begin()
+        if not self.line.begin():
+            request = TableRequest(done)
+            request.finish(None, WinsockError(WSAError.WSA_OPERATION_ABORTED, "others wait in line"))
+            return request
         return self._submit("lpWSPRecv", buffer, size, ended, convert)
 
     def _submit(
