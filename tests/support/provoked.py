@@ -70,6 +70,7 @@ class Record:
                 codes = {CODES[code] for code in self.documented.get(name, ())}
                 if codes:
                     function.body = self._listening(name, function.body, codes)
+                    function._configured()  # a call goes straight to the body that was there (decision 0032)
 
     def _listening(self, name: str, body: Callable[..., Any], codes: set[int]) -> Callable[..., Any]:
         has_errno = _parameters(body)[-1:] == ["lpErrno"]
