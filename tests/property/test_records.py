@@ -14,12 +14,11 @@ import random
 from contextlib import ExitStack
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from support import winsock
-from support.machines import SHORT, Counted, Length, run
+from support.machines import Counted, Length, run
 from support.pass_through import PassThrough
 from support.stacks import KINDS, installed
 from support.threads import until
@@ -384,7 +383,8 @@ class Records(Counted):
         zero = ws2_32.TIMEVAL(0, 0)
         count = ws2_32.select(0, byref(chosen), None, None, byref(zero))
         assert count == chosen.fd_count
-        assert count or not polled or not self.outstanding(side), "poll sees what select does not"
+        if not side.receives:  # else one of them may have taken it between the two questions
+            assert count or not polled or not self.outstanding(side), "poll sees what select does not"
         return polled
 
     # -- being told ------------------------------------------------------------------------------------------------
@@ -506,15 +506,12 @@ class Records(Counted):
 
 
 class RecordsByHand(Records):
-    """Over the provider that is written by hand; test_mixed_chains has it in the suite."""
+    """Over the provider that is written by hand."""
 
     always = "by hand"
 
 
 def test_records_over_a_hand_written_provider(length: Length) -> None:
-    """Rarely, on a busy machine, what a later receive brought is taken before an earlier one's: not yet explained."""
-    if length.steps <= SHORT:
-        pytest.skip("long runs only: make property")
     assert run(RecordsByHand, length) >= length.steps
 
 

@@ -25,7 +25,7 @@ def _handles(module: Any) -> Keys:
 
 def _names_itself(handle: int, target: Any) -> bool:
     threads = sys.modules["ws2spi._executive.threads"]
-    if not isinstance(target, threads.Thread):
+    if not isinstance(target, threads.Thread) or target.ended:  # an ended one's ident may be another thread's by now
         return False
     if target.ident == get_ident():
         own = getattr(sys.modules["ws2spi._runtime.threads"]._local, "own", None)
