@@ -10,15 +10,18 @@ Rules:
 """
 
 import ctypes
+import struct
 from collections.abc import Sequence
 from typing import Any
 
+from ws2spi._abi.constants import MAXIMUM_WAIT_OBJECTS
 from ws2spi._abi.wide import LPWSTR, decode_wide, wstring_at
 
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 _Pointer: type = ctypes._Pointer
 _SimpleData: type = ctypes._SimpleCData
 _Function: type = ctypes._CFuncPtr  # type: ignore[attr-defined]
+_POINTERS: Any = (_Pointer, _Function, LPWSTR, ctypes.c_char_p, ctypes.c_wchar_p, ctypes.c_void_p)
 
 # Fact: byref(x, offset) keeps x but hides the offset from Python. Decision: ask C, through a call that keeps the GIL:
 # the number comes back as a Python int in about 0.1 us. Two prototypes, because a call without argtypes is faster but
@@ -29,10 +32,42 @@ _void_pointer.argtypes = [ctypes.c_void_p]
 _argument_pointer: Any = ctypes.PyDLL(None).PyLong_FromVoidPtr
 _argument_pointer.restype = ctypes.py_object
 
+# The classes of ctypes' classes. Asking for one is two to three times as fast as isinstance(x, Structure), because
+# a class with a metaclass is asked through its metaclass.
+_StructureType: Any = type(ctypes.Structure)
+_ArrayType: Any = type(ctypes.Array)
+_INLINE: Any = (_StructureType, _ArrayType, type(ctypes.Union))
+_SEVERAL: Any = (_ArrayType, type(ctypes._Pointer))
+
 _addressof: Any = ctypes.addressof
+_memmove: Any = ctypes.memmove
 _int32_at: Any = ctypes.c_int32.from_address
 _uint32_at: Any = ctypes.c_uint32.from_address
 _uint64_at: Any = ctypes.c_uint64.from_address
+
+# Numbers of exactly these sizes. One that has its memory to itself leaves no room for a byref with an offset, so it can
+# be read and written as it is; asking for the address costs twice as much.
+_INTS_32 = frozenset({ctypes.c_int32, ctypes.c_uint32})
+_INTS_64: Any = frozenset(
+    {ctypes.c_long, ctypes.c_ulong, ctypes.c_longlong, ctypes.c_ulonglong, ctypes.c_void_p}
+)  # c_size_t and the fixed sizes are among them
+# [count]: reads that many handles.
+_unpack_handles: Any = [struct.Struct(f"{count}Q").unpack_from for count in range(MAXIMUM_WAIT_OBJECTS + 1)]
+
+
+def is_structure(arg: Any) -> bool:
+    """Whether `arg` is a ctypes structure: isinstance(arg, Structure), faster."""
+    return isinstance(type(arg), _StructureType)
+
+
+def is_array(arg: Any) -> bool:
+    """Whether `arg` is a ctypes array."""
+    return isinstance(type(arg), _ArrayType)
+
+
+def is_structures(arg: Any) -> bool:
+    """Whether `arg` is an array of structures or a pointer to one."""
+    return isinstance(type(arg), _SEVERAL) and isinstance(arg._type_, _StructureType)
 
 
 def address_of(arg: Any) -> int:
@@ -49,12 +84,12 @@ def address_of(arg: Any) -> int:
         return address
     if kind is int:
         return int(arg)
-    if isinstance(arg, ctypes.Structure | ctypes.Union | ctypes.Array):
-        return int(_addressof(arg))
-    if isinstance(arg, _SimpleData) and not isinstance(arg, ctypes.c_void_p | ctypes.c_char_p | ctypes.c_wchar_p):
-        return int(_addressof(arg))
-    if isinstance(arg, _Pointer | _Function | LPWSTR | ctypes.c_char_p | ctypes.c_wchar_p | ctypes.c_void_p):
+    if isinstance(kind, _INLINE):
+        return _addressof(arg)  # type: ignore[no-any-return]
+    if isinstance(arg, _POINTERS):
         return _uint64_at(_addressof(arg)).value  # type: ignore[no-any-return]
+    if isinstance(arg, _SimpleData):
+        return _addressof(arg)  # type: ignore[no-any-return]
     if isinstance(arg, bytearray):
         return int(_addressof(ctypes.c_char.from_buffer(arg))) if arg else 0
     parameter = getattr(arg, "_as_parameter_", arg)
@@ -68,11 +103,19 @@ def address_of(arg: Any) -> int:
         raise TypeError(f"no pointer: {arg!r}") from refusal
 
 
+def is_null(arg: Any) -> bool:
+    """Whether a pointer argument is NULL. What byref gives never is."""
+    return arg is None or (type(arg) is not _CArgument and not address_of(arg))
+
+
 def store_int(arg: Any, value: int) -> bool:
     """Store a 32-bit integer (INT, DWORD, BOOL, LONG) at `arg`; False and nothing stored when it is NULL."""
-    if arg is None:
-        return False
-    address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
+    if type(arg) is _CArgument:
+        place = arg._obj
+        if type(place) in _INTS_32 and place._b_needsfree_:
+            place.value = value
+            return True
+    address = address_of(arg)
     if not address:
         return False
     _uint32_at(address).value = value
@@ -81,9 +124,12 @@ def store_int(arg: Any, value: int) -> bool:
 
 def store_pointer_sized(arg: Any, value: int) -> bool:
     """Store a 64-bit integer (ULONG_PTR, HANDLE, SOCKET, a context) at `arg`; False when it is NULL."""
-    if arg is None:
-        return False
-    address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
+    if type(arg) is _CArgument:
+        place = arg._obj
+        if type(place) in _INTS_64 and place._b_needsfree_:
+            place.value = value
+            return True
+    address = address_of(arg)
     if not address:
         return False
     _uint64_at(address).value = value
@@ -92,6 +138,10 @@ def store_pointer_sized(arg: Any, value: int) -> bool:
 
 def load_int(arg: Any) -> int:
     """The signed 32-bit integer at `arg`."""
+    if type(arg) is _CArgument:
+        place = arg._obj
+        if type(place) is ctypes.c_int32 and place._b_needsfree_:
+            return place.value
     return int(_int32_at(address_of(arg)).value)
 
 
@@ -102,12 +152,27 @@ def load_word(arg: Any) -> int:
 
 def load_dword(arg: Any) -> int:
     """The unsigned 32-bit integer at `arg`."""
+    if type(arg) is _CArgument:
+        place = arg._obj
+        if type(place) in _INTS_32 and place._b_needsfree_:
+            return place.value & 0xFFFFFFFF  # type: ignore[no-any-return]
     return int(_uint32_at(address_of(arg)).value)
 
 
 def load_pointer_sized(arg: Any) -> int:
     """The unsigned 64-bit integer at `arg`."""
     return int(_uint64_at(address_of(arg)).value)
+
+
+def load_handles(arg: Any, count: int) -> Sequence[int] | None:
+    """The `count` (at most 64) HANDLEs of an array; None for NULL."""
+    if isinstance(type(arg), _ArrayType):
+        try:
+            return _unpack_handles[count](arg)  # type: ignore[no-any-return]
+        except struct.error:  # shorter than that: what follows in memory counts, as in C
+            pass
+    start = address_of(arg)
+    return struct.unpack(f"{count}Q", ctypes.string_at(start, 8 * count)) if start else None
 
 
 def deref(arg: Any, kind: Any) -> Any:
@@ -117,18 +182,20 @@ def deref(arg: Any, kind: Any) -> Any:
     """
     if type(arg) is _CArgument:
         target = arg._obj
+        if type(target) is kind and target._b_needsfree_:
+            return target  # alone in its memory: no room for an offset
         address = _argument_pointer(arg)
-        if _addressof(target) == address and (type(target) is kind or isinstance(target, ctypes.Structure)):
+        if _addressof(target) == address and (type(target) is kind or is_structure(target)):
             return target
     elif arg is None:
         return None
-    elif isinstance(arg, ctypes.Structure):
+    elif is_structure(arg):
         return arg
     elif isinstance(arg, _Pointer):
         if not arg:
             return None
         target = arg.contents  # type: ignore[attr-defined]
-        if isinstance(target, (kind, ctypes.Structure)):
+        if is_structure(target) or isinstance(target, kind):
             return target
         address = _addressof(target)
     else:
@@ -142,6 +209,8 @@ def store_pointer(arg: Any, target: Any) -> bool:
     Where the client passed a reference to a pointer object, it is set through `.contents`, so that the pointer keeps
     `target` alive as if the client had written it.
     """
+    if target is None:
+        return store_pointer_sized(arg, 0)
     address = _argument_pointer(arg) if type(arg) is _CArgument else address_of(arg)
     if not address:
         return False
@@ -174,7 +243,7 @@ def read_bytes(arg: Any, size: int) -> bytes:
 def write_bytes(arg: Any, data: bytes) -> None:
     """Copy `data` to `arg`; the client vouches for the room, as in C."""
     if data:
-        ctypes.memmove(address_of(arg), data, len(data))
+        _memmove(address_of(arg), data, len(data))
 
 
 def view_of(arg: Any, size: int) -> memoryview:
@@ -225,7 +294,12 @@ __all__ = [
     "decode_wide",
     "deref",
     "fill",
+    "is_array",
+    "is_null",
+    "is_structure",
+    "is_structures",
     "load_dword",
+    "load_handles",
     "load_int",
     "load_pointer_sized",
     "load_word",

@@ -6,6 +6,7 @@ call, so the table needs no lock.
 """
 
 import itertools
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -14,13 +15,17 @@ FIRST_HANDLE = 0x10000
 
 
 class HandleTable:
-    """Numbers to objects; an object lives at least as long as one number names it."""
+    """Numbers to objects; an object lives at least as long as one number names it.
 
-    __slots__ = ("_numbers", "_objects")
+    `exactly(handle)` is the object of a handle as it was given out, of whatever kind, or None: the short way of `get`.
+    """
+
+    __slots__ = ("_numbers", "_objects", "exactly")
 
     def __init__(self) -> None:
         self._numbers = itertools.count(FIRST_HANDLE, 4)
         self._objects: dict[int, Any] = {}  # {handle: object}
+        self.exactly = self._objects.get
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -38,6 +43,17 @@ class HandleTable:
         """The object behind `handle` if it is a `kind`, else None."""
         target = self._objects.get(handle & ~3)
         return target if isinstance(target, kind) else None
+
+    def get_all(self, numbers: Iterable[int], kind: type[_T]) -> list[_T] | None:
+        """The objects behind several handles, or None if one of them is no `kind`."""
+        at = self.exactly
+        found = []
+        for number in numbers:
+            target = at(number & ~3)
+            if not isinstance(target, kind):
+                return None
+            found.append(target)
+        return found
 
     def duplicate(self, handle: int) -> int | None:
         """Another handle of the same object; None if `handle` names nothing."""

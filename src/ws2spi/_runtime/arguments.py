@@ -11,7 +11,16 @@ from typing import Any
 from ws2spi._abi import addresses
 from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, load_int, read_bytes, store_int, write_bytes
+from ws2spi._abi.memory import (
+    address_of,
+    is_array,
+    is_structure,
+    is_structures,
+    load_int,
+    read_bytes,
+    store_int,
+    write_bytes,
+)
 from ws2spi._abi.types import DWORD, OVERLAPPED, WSABUF
 from ws2spi._runtime.sockets import SocketEntry
 
@@ -51,7 +60,7 @@ def plain_buffer(buffer: Any, size: int) -> memoryview:
     Errors:
         WSAEFAULT: NULL, or a negative length.
     """
-    if isinstance(buffer, bytes | ctypes.Array):
+    if type(buffer) is bytes or is_array(buffer):
         # A view of the object itself keeps it alive. Who asks for more than it has reads what follows, as in C.
         memory = memoryview(buffer).cast("B")
         if 0 <= size <= len(memory):
@@ -70,7 +79,7 @@ def read_buffers(buffers: Any, count: int) -> list[memoryview]:
     if count == 1 and type(buffers) is _CArgument:
         # The usual call, a reference to one structure, without the general way's price (1 us instead of 3).
         one = buffers._obj
-        if type(one) is WSABUF and _addressof(one) == _argument_pointer(buffers):
+        if type(one) is WSABUF and (one._b_needsfree_ or _addressof(one) == _argument_pointer(buffers)):
             return [view(one.buf, one.len)]
     if not count:
         return []
@@ -89,19 +98,14 @@ def items(buffers: Any, count: int, default: Any) -> "Iterator[Any]":
         target = buffers._obj
         if _addressof(target) != address_of(buffers):
             target = address_of(buffers)  # byref with an offset: only the address says where
-    if isinstance(target, ctypes.Array | _Pointer) and target and issubclass(_item_type(target), ctypes.Structure):
+    if is_structures(target) and target:
         return (target[index] for index in range(count))
-    kind: Any = type(target) if isinstance(target, ctypes.Structure) else default
+    kind: Any = type(target) if is_structure(target) else default
     start = address_of(target)
     if not start:
         raise WinsockError(WSAError.WSAEFAULT, "NULL buffer array")
     size = ctypes.sizeof(kind)
     return (kind.from_address(start + index * size) for index in range(count))
-
-
-def _item_type(target: Any) -> type:
-    kind: type = target._type_
-    return kind if isinstance(kind, type) else object
 
 
 def read_address(entry: SocketEntry, argument: Any, length: int, wrong_family: int) -> Address:

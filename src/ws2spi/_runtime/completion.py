@@ -31,11 +31,6 @@ from ws2spi._runtime.arguments import AddressOut, as_routine, routine_argument
 from ws2spi._runtime.sockets import SocketEntry
 
 
-def is_null(argument: Any) -> bool:
-    """Tell whether a pointer argument is NULL."""
-    return argument is None or not address_of(argument)
-
-
 class Completion:
     """One overlapped call, from its start to the moment the client is told. Providers keep it while it is pending.
 

@@ -8,6 +8,7 @@ at its start-up until it calls this function; each call renews what it sees.
 from typing import Any
 
 from ws2spi._abi.errors import WinsockError, WSAError, status_from_wsa
+from ws2spi._abi.memory import is_null
 from ws2spi._engine import reports
 from ws2spi._executive.handles import handles
 from ws2spi._executive.overlapped import Overlapped, pending_at
@@ -15,7 +16,6 @@ from ws2spi._executive.threads import current
 from ws2spi._executive.waits import wait as wait_for
 from ws2spi._runtime.arguments import as_routine, routine_argument
 from ws2spi._runtime.catalog.changes import State, Waiting, watch
-from ws2spi._runtime.completion import is_null
 from ws2spi._runtime.process import runtime
 
 

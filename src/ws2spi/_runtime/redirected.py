@@ -13,11 +13,11 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import fill, load_dword, store_int
+from ws2spi._abi.memory import fill, is_null, load_dword, store_int
 from ws2spi._abi.types import DWORD, INT, OVERLAPPED, TIMEVAL, WSABUF, WSPPROC_NAMES, fd_set
 from ws2spi._engine import lingering, reports
 from ws2spi._runtime.arguments import address_out, read_buffers
-from ws2spi._runtime.completion import Expected, begin, expect, is_null
+from ws2spi._runtime.completion import Expected, begin, expect
 from ws2spi._runtime.line import Line
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider

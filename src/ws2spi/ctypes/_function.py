@@ -7,6 +7,7 @@ body: each function is the one instance of a class whose `__call__` is that body
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 from ws2spi._abi.memory import address_of
@@ -15,6 +16,7 @@ from ws2spi.ctypes._messages import WinError
 _UNSET: Any = object()
 _SimpleData: Any = ctypes._SimpleCData
 _Pointer: Any = ctypes._Pointer
+_MEMORY: Any = (ctypes.Structure, ctypes.Union, ctypes.Array)
 _CFuncPtr: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 
@@ -175,8 +177,11 @@ def exact(body: Callable[..., Any]) -> Function:
 
 def number_of(argument: Any) -> int:
     """An integer argument: an int, a ctypes number, a pointer where an integer is meant, or None for 0."""
-    if type(argument) is int:
-        return argument
+    kind = type(argument)
+    if kind is int:
+        return argument  # type: ignore[no-any-return]
+    if kind is bool:
+        return int(argument)
     if argument is None:
         return 0
     value = argument.value if isinstance(argument, _SimpleData) else argument
@@ -199,6 +204,8 @@ def callback(routine: Any, prototype: Any) -> Callable[..., Any] | None:
     """
     if routine is None:
         return None
+    if type(routine) is FunctionType:
+        return routine
     if isinstance(routine, _CFuncPtr):
         if not routine:
             return None
@@ -234,6 +241,6 @@ def pointer_as(kind: Any, target: Any) -> Any:
         return made
     if isinstance(target, int):
         return ctypes.cast(ctypes.c_void_p(target), kind)
-    if isinstance(target, ctypes.Structure | ctypes.Union | ctypes.Array):
+    if isinstance(target, _MEMORY):
         return ctypes.cast(ctypes.pointer(target), kind)
     return ctypes.cast(target, kind)

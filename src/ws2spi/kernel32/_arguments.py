@@ -1,6 +1,6 @@
 """C arguments of kernel32 as Python values, and failures as the last error."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from ws2spi._abi.constants import INFINITE
 from ws2spi._abi.errors import WinsockError, status_from_wsa, win32_from_status
@@ -9,8 +9,12 @@ from ws2spi._executive.handles import handles
 from ws2spi._executive.threads import Thread, current
 from ws2spi.ctypes._function import number_of
 
+_T = TypeVar("_T")
+
 POINTER_MASK = 0xFFFFFFFFFFFFFFFF
 DWORD_MASK = 0xFFFFFFFF
+_exactly = handles.exactly
+
 CURRENT_PROCESS = 0xFFFFFFFFFFFFFFFF
 CURRENT_THREAD = 0xFFFFFFFFFFFFFFFE
 
@@ -18,6 +22,15 @@ CURRENT_THREAD = 0xFFFFFFFFFFFFFFFE
 def handle_of(argument: Any) -> int:
     """A HANDLE argument as an unsigned number."""
     return (argument if type(argument) is int else number_of(argument)) & POINTER_MASK
+
+
+def object_of(argument: Any, kind: type[_T]) -> _T | None:
+    """The object that a HANDLE argument names if it is a `kind`, else None."""
+    if type(argument) is int:
+        target = _exactly(argument)
+        if type(target) is kind:
+            return target
+    return handles.get(handle_of(argument), kind)
 
 
 def seconds(milliseconds: Any) -> float | None:

@@ -8,7 +8,7 @@ from ws2spi._abi.constants import ERROR_INVALID_HANDLE, ERROR_NOT_SUPPORTED
 from ws2spi._executive.events import Event
 from ws2spi._executive.handles import handles
 from ws2spi.ctypes._function import exact, number_of
-from ws2spi.kernel32._arguments import fail, handle_of
+from ws2spi.kernel32._arguments import fail, object_of
 
 
 @exact
@@ -51,7 +51,7 @@ def SetEvent(hEvent: Any) -> int:
     Source: synchapi.h, nf-synchapi-setevent.
     Differs: nothing.
     """
-    event = handles.get(handle_of(hEvent), Event)
+    event = object_of(hEvent, Event)
     if event is None:
         return fail(ERROR_INVALID_HANDLE)
     event.set()
@@ -68,7 +68,7 @@ def ResetEvent(hEvent: Any) -> int:
     Source: synchapi.h, nf-synchapi-resetevent.
     Differs: nothing.
     """
-    event = handles.get(handle_of(hEvent), Event)
+    event = object_of(hEvent, Event)
     if event is None:
         return fail(ERROR_INVALID_HANDLE)
     event.reset()

@@ -3,6 +3,7 @@
 # ruff: noqa: N802, N803 - Windows' spelling
 
 import ctypes
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,13 @@ from ws2spi._abi.constants import (
     WAIT_TIMEOUT,
 )
 from ws2spi._abi.errors import WinsockError, win32_from_status
-from ws2spi._abi.memory import address_of, store_int, store_pointer, store_pointer_sized
+from ws2spi._abi.memory import address_of, is_structure, is_structures, store_int, store_pointer, store_pointer_sized
 from ws2spi._abi.types import OVERLAPPED_ENTRY
 from ws2spi._executive.handles import FIRST_HANDLE, handles
 from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.ports import CompletionPort, Packet, PortClosed
 from ws2spi.ctypes._function import exact, number_of, pointer_as
-from ws2spi.kernel32._arguments import DWORD_MASK, POINTER_MASK, fail, handle_of, seconds, win32_code
+from ws2spi.kernel32._arguments import DWORD_MASK, POINTER_MASK, fail, handle_of, object_of, seconds, win32_code
 
 _Pointer: Any = ctypes._Pointer
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
@@ -74,11 +75,14 @@ def PostQueuedCompletionStatus(
     Source: ioapiset.h; FileIO, postqueuedcompletionstatus.
     Differs: nothing.
     """
-    port = handles.get(handle_of(CompletionPort), _Port)
+    port = object_of(CompletionPort, _Port)
     if port is None:
         return fail(ERROR_INVALID_HANDLE)
-    key = number_of(dwCompletionKey) & POINTER_MASK
-    port.post(Packet(key, number_of(dwNumberOfBytesTransferred) & DWORD_MASK, lpOverlapped, 0))
+    transferred = dwNumberOfBytesTransferred
+    if type(transferred) is not int:
+        transferred = number_of(transferred)
+    key = dwCompletionKey if type(dwCompletionKey) is int else number_of(dwCompletionKey)
+    port.post(Packet(key & POINTER_MASK, transferred & DWORD_MASK, lpOverlapped, 0))
     return 1
 
 
@@ -107,7 +111,7 @@ def GetQueuedCompletionStatus(
     """
     if lpOverlapped is None:
         return fail(ERROR_INVALID_PARAMETER)
-    port = handles.get(handle_of(CompletionPort), _Port)
+    port = object_of(CompletionPort, _Port)
     if port is None:
         return _nothing(lpOverlapped, ERROR_INVALID_HANDLE)
     try:
@@ -118,7 +122,10 @@ def GetQueuedCompletionStatus(
         return _nothing(lpOverlapped, WAIT_TIMEOUT)
     store_int(lpNumberOfBytesTransferred, packet.transferred)
     store_pointer_sized(lpCompletionKey, packet.key)
-    store_pointer(lpOverlapped, _clients_overlapped(packet))
+    if packet.overlapped is None:
+        store_pointer_sized(lpOverlapped, 0)
+    else:
+        store_pointer(lpOverlapped, _clients_overlapped(packet.overlapped))
     return fail(win32_from_status(packet.status)) if packet.status & _FAILED else 1
 
 
@@ -142,7 +149,7 @@ def GetQueuedCompletionStatusEx(
     Source: ioapiset.h; FileIO, getqueuedcompletionstatusex-func.
     Differs: nothing.
     """
-    port = handles.get(handle_of(CompletionPort), _Port)
+    port = object_of(CompletionPort, _Port)
     if port is None:
         return fail(ERROR_INVALID_HANDLE)
     count = number_of(ulCount) & DWORD_MASK
@@ -166,11 +173,8 @@ def _nothing(lpOverlapped: Any, code: int) -> int:
     return fail(code)
 
 
-def _clients_overlapped(packet: Packet) -> Any:
+def _clients_overlapped(overlapped: Any) -> Any:
     """What a packet's third value is in the client's memory: its structure, or the number it posted."""
-    overlapped = packet.overlapped
-    if overlapped is None:
-        return None
     # A byref hides its object, which a pointer can keep alive.
     if type(overlapped) is _CArgument:
         return overlapped._obj if ctypes.addressof(overlapped._obj) == address_of(overlapped) else overlapped
@@ -182,9 +186,9 @@ def _clients_overlapped(packet: Packet) -> Any:
 def _entries(argument: Any, count: int) -> Iterator[Any]:
     """The first entries of the client's array, in its own layout where it shows one."""
     array = argument._obj if type(argument) is _CArgument else argument
-    if isinstance(array, ctypes.Array | _Pointer) and issubclass(array._type_, ctypes.Structure):
+    if is_structures(array):
         return (array[index] for index in range(count))
-    kind: Any = type(array) if isinstance(array, ctypes.Structure) else OVERLAPPED_ENTRY
+    kind: Any = type(array) if is_structure(array) else OVERLAPPED_ENTRY
     return iter((kind * count).from_address(address_of(argument)))
 
 
@@ -192,9 +196,19 @@ def _fill(entry: Any, packet: Packet) -> None:
     entry.lpCompletionKey = packet.key
     entry.Internal = packet.status
     entry.dwNumberOfBytesTransferred = packet.transferred
-    overlapped = _clients_overlapped(packet)
-    kind: Any = {field[0]: field[1] for field in entry._fields_}["lpOverlapped"]
+    overlapped = packet.overlapped
+    if overlapped is None:
+        entry.lpOverlapped = None
+        return
+    kind: Any = _type_of_overlapped(type(entry))  # type: ignore[arg-type]
+    overlapped = _clients_overlapped(overlapped)
     if issubclass(kind, _Pointer):
         entry.lpOverlapped = pointer_as(kind, overlapped)  # through it, the client's object stays alive
     else:
         entry.lpOverlapped = address_of(overlapped)
+
+
+@functools.lru_cache(maxsize=16)
+def _type_of_overlapped(entry: Any) -> Any:
+    """The type of the field `lpOverlapped` of a client's OVERLAPPED_ENTRY."""
+    return {field[0]: field[1] for field in entry._fields_}["lpOverlapped"]

@@ -27,6 +27,7 @@ from ws2spi.kernel32._arguments import (
     POINTER_MASK,
     fail,
     handle_of,
+    object_of,
     thread_of,
 )
 
@@ -61,7 +62,7 @@ def QueueUserAPC(pfnAPC: Any, hThread: Any, dwData: Any) -> int:
     Source: processthreadsapi.h, nf-processthreadsapi-queueuserapc.
     Differs: the right THREAD_SET_CONTEXT is not modelled.
     """
-    thread = thread_of(handle_of(hThread))
+    thread = current() if hThread == CURRENT_THREAD else thread_of(handle_of(hThread))
     if thread is None:
         return fail(ERROR_INVALID_HANDLE)
     routine = callback(pfnAPC, _APC)
@@ -177,7 +178,7 @@ def ResumeThread(hThread: Any) -> int:
     Source: processthreadsapi.h, nf-processthreadsapi-resumethread.
     Differs: there is no SuspendThread, so the count is 0 or 1.
     """
-    made = handles.get(handle_of(hThread), _MadeThread)
+    made = object_of(hThread, _MadeThread)
     if made is None:
         return fail(ERROR_INVALID_HANDLE, DWORD_MASK)
     was, made.suspended = made.suspended, False

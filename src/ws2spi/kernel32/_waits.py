@@ -2,7 +2,6 @@
 
 # ruff: noqa: N802, N803 - Windows' spelling
 
-import ctypes
 import os
 from typing import Any
 
@@ -13,13 +12,13 @@ from ws2spi._abi.constants import (
     WAIT_FAILED,
     WAIT_IO_COMPLETION,
 )
-from ws2spi._abi.memory import address_of
+from ws2spi._abi.memory import load_handles
 from ws2spi._executive.events import Event
 from ws2spi._executive.handles import handles
 from ws2spi._executive.waitable import Waitable
 from ws2spi._executive.waits import wait
 from ws2spi.ctypes._function import exact, number_of
-from ws2spi.kernel32._arguments import CURRENT_THREAD, fail, handle_of, seconds, thread_of
+from ws2spi.kernel32._arguments import CURRENT_THREAD, fail, handle_of, object_of, seconds, thread_of
 
 
 @exact
@@ -94,16 +93,13 @@ def WaitForMultipleObjectsEx(nCount: Any, lpHandles: Any, bWaitAll: Any, dwMilli
     Source: synchapi.h, nf-synchapi-waitformultipleobjectsex.
     Differs: in a wait for one, a repeated handle is accepted.
     """
-    count = number_of(nCount)
-    address = address_of(lpHandles)
-    if not 1 <= count <= MAXIMUM_WAIT_OBJECTS or not address:
+    count = nCount if type(nCount) is int else number_of(nCount)
+    numbers = load_handles(lpHandles, count) if 1 <= count <= MAXIMUM_WAIT_OBJECTS else None
+    if numbers is None:
         return fail(ERROR_INVALID_PARAMETER, WAIT_FAILED)
-    targets = []
-    for handle in (ctypes.c_uint64 * count).from_address(address):
-        target = handles.get(handle, Waitable)
-        if target is None:
-            return fail(ERROR_INVALID_HANDLE, WAIT_FAILED)
-        targets.append(target)
+    targets = handles.get_all(numbers, Waitable)
+    if targets is None:
+        return fail(ERROR_INVALID_HANDLE, WAIT_FAILED)
     every = bool(number_of(bWaitAll))
     if every and len(set(map(id, targets))) != count:
         return fail(ERROR_INVALID_PARAMETER, WAIT_FAILED)
@@ -133,7 +129,7 @@ def SignalObjectAndWait(hObjectToSignal: Any, hObjectToWaitOn: Any, dwMillisecon
     Source: synchapi.h, nf-synchapi-signalobjectandwait.
     Differs: not atomic, as its own page allows (another page says it is).
     """
-    signal = handles.get(handle_of(hObjectToSignal), Event)
+    signal = object_of(hObjectToSignal, Event)
     target = _object(handle_of(hObjectToWaitOn))
     if signal is None or target is None:
         return fail(ERROR_INVALID_HANDLE, WAIT_FAILED)

@@ -68,6 +68,7 @@ from ws2spi._abi.types import (
     fd_set,
     sockaddr,
 )
+from ws2spi.ctypes._function import exact
 from ws2spi.ws2_32 import (
     _addresses,
     _asynchronous,
@@ -135,10 +136,10 @@ recvfrom = exported(_transfer.recvfrom)
 WSAGetOverlappedResult = exported(_transfer.WSAGetOverlappedResult)
 
 WSACreateEvent = exported(_events.WSACreateEvent)
-WSACloseEvent = exported(_events.WSACloseEvent)
-WSASetEvent = exported(_events.WSASetEvent)
-WSAResetEvent = exported(_events.WSAResetEvent)
-WSAWaitForMultipleEvents = exported(_events.WSAWaitForMultipleEvents)
+WSACloseEvent = exact(_events.WSACloseEvent)
+WSASetEvent = exact(_events.WSASetEvent)
+WSAResetEvent = exact(_events.WSAResetEvent)
+WSAWaitForMultipleEvents = exact(_events.WSAWaitForMultipleEvents)
 
 WSAEventSelect = exported(_readiness.WSAEventSelect)
 WSAEnumNetworkEvents = exported(_readiness.WSAEnumNetworkEvents)

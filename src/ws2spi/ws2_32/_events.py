@@ -1,11 +1,10 @@
 """Event objects under their Winsock names, and the wait for several of them."""
 
-import ctypes
 from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of
+from ws2spi._abi.memory import load_handles
 from ws2spi._executive.events import Event
 from ws2spi._executive.handles import handles
 from ws2spi._executive.waitable import Waitable
@@ -14,9 +13,6 @@ from ws2spi._runtime import upcalls
 from ws2spi._runtime.process import runtime
 from ws2spi.ctypes._function import number_of
 from ws2spi.ws2_32._route import failed
-
-# [number of handles]: the type of their array; asking ctypes for it costs as much as the rest of a wait that is over.
-_ARRAYS: list[Any] = [ctypes.c_uint64 * count for count in range(c.WSA_MAXIMUM_WAIT_EVENTS + 1)]
 
 
 def WSACreateEvent() -> int:
@@ -40,7 +36,7 @@ def WSACloseEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.close_event(number_of(hEvent))
+        upcalls.close_event(hEvent if type(hEvent) is int else number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
@@ -56,7 +52,7 @@ def WSASetEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.set_event(number_of(hEvent))
+        upcalls.set_event(hEvent if type(hEvent) is int else number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
@@ -72,13 +68,13 @@ def WSAResetEvent(hEvent: Any) -> int:
     Differs: nothing.
     """
     try:
-        upcalls.reset_event(number_of(hEvent))
+        upcalls.reset_event(hEvent if type(hEvent) is int else number_of(hEvent))
     except WinsockError as error:
         return failed(error, c.FALSE)
     return c.TRUE
 
 
-def WSAWaitForMultipleEvents(cEvents: int, lphEvents: Any, fWaitAll: int, dwTimeout: int, fAlertable: int) -> int:
+def WSAWaitForMultipleEvents(cEvents: Any, lphEvents: Any, fWaitAll: Any, dwTimeout: Any, fAlertable: Any) -> int:
     """Wait for one or all of several events, and for APCs when `fAlertable`.
 
     Returns: WSA_WAIT_EVENT_0 + index, WSA_WAIT_IO_COMPLETION, WSA_WAIT_TIMEOUT, or WSA_WAIT_FAILED with the code in the
@@ -92,26 +88,23 @@ def WSAWaitForMultipleEvents(cEvents: int, lphEvents: Any, fWaitAll: int, dwTime
     """
     try:
         runtime.require()
-        objects = _objects(cEvents, lphEvents, bool(fWaitAll))
+        every = bool(number_of(fWaitAll))
+        objects = _objects(cEvents if type(cEvents) is int else number_of(cEvents), lphEvents, every)
     except WinsockError as error:
         return failed(error, c.WSA_WAIT_FAILED)
-    timeout = None if dwTimeout & 0xFFFFFFFF == c.WSA_INFINITE else dwTimeout / 1000
-    return wait(objects, all=bool(fWaitAll), timeout=timeout, alertable=bool(fAlertable))
+    milliseconds = (dwTimeout if type(dwTimeout) is int else number_of(dwTimeout)) & 0xFFFFFFFF
+    timeout = None if milliseconds == c.WSA_INFINITE else milliseconds / 1000
+    return wait(objects, all=every, timeout=timeout, alertable=bool(number_of(fAlertable)))
 
 
 def _objects(count: int, array: Any, all_of_them: bool) -> list[Waitable]:
     """Return the objects of an array of handles, all checked before any is waited for."""
-    if not 1 <= count <= c.WSA_MAXIMUM_WAIT_EVENTS:
-        raise WinsockError(WSAError.WSA_INVALID_PARAMETER, f"{count} events")
-    start = address_of(array)
-    if not start:
-        raise WinsockError(WSAError.WSA_INVALID_PARAMETER, "no array")
-    objects = []
-    for number in _ARRAYS[count].from_address(start):
-        found = handles.get(number & ~3, Waitable)
-        if found is None:
-            raise WinsockError(WSAError.WSA_INVALID_HANDLE, f"event {number}")
-        objects.append(found)
+    numbers = load_handles(array, count) if 1 <= count <= c.WSA_MAXIMUM_WAIT_EVENTS else None
+    if numbers is None:
+        raise WinsockError(WSAError.WSA_INVALID_PARAMETER, f"{count} events, or no array")
+    objects = handles.get_all(numbers, Waitable)
+    if objects is None:
+        raise WinsockError(WSAError.WSA_INVALID_HANDLE, "one of the events")
     if all_of_them and count > 1 and len(set(map(id, objects))) < count:
         raise WinsockError(WSAError.WSA_INVALID_PARAMETER, "an event twice")
     return objects

@@ -16,7 +16,7 @@ from typing import Any
 from ws2spi._abi import addresses
 from ws2spi._abi.constants import FALSE, TRUE
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, deref, store_int, store_pointer
+from ws2spi._abi.memory import address_of, deref, is_null, store_int, store_pointer
 from ws2spi._abi.mswsock import (
     MOST_BYTES,
     TF_DISCONNECT,
@@ -31,7 +31,7 @@ from ws2spi._abi.types import OVERLAPPED
 from ws2spi._executive import lasterror
 from ws2spi._executive.overlapped import Overlapped
 from ws2spi._runtime.arguments import items, read_address, view
-from ws2spi._runtime.completion import Completion, begin, is_null, result_of
+from ws2spi._runtime.completion import Completion, begin, result_of
 from ws2spi._runtime.extensions import addresses as areas
 from ws2spi._runtime.extensions import messages
 from ws2spi._runtime.extensions.files import FilePart, Part, opened

@@ -11,11 +11,11 @@ from ws2spi._abi import addresses
 from ws2spi._abi.addresses import Address
 from ws2spi._abi.constants import MSG_CTRUNC, MSG_PEEK, SOCK_DGRAM, SOCKET_ERROR
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, deref, read_bytes, store_int, write_bytes
+from ws2spi._abi.memory import address_of, deref, is_null, read_bytes, store_int, write_bytes
 from ws2spi._abi.mswsock import WSAMSG
 from ws2spi._executive import lasterror
 from ws2spi._runtime.arguments import read_address, read_buffers
-from ws2spi._runtime.completion import Completion, begin, is_null
+from ws2spi._runtime.completion import Completion, begin
 from ws2spi._runtime.redirected import receive_made
 from ws2spi._runtime.sockets import SocketEntry
 from ws2spi._runtime.threads import own_structure

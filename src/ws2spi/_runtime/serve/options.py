@@ -4,7 +4,7 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, load_int, read_bytes, store_int, write_bytes
+from ws2spi._abi.memory import address_of, is_null, load_int, read_bytes, store_int, write_bytes
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.serve.answering import Family, integer
 
@@ -15,7 +15,8 @@ class Options(Family):
     @integer
     def WSPGetSockOpt(self, s: int, level: int, optname: int, optval: Any, optlen: Any) -> int:
         entry = self.entry(s)
-        if not address_of(optlen) or not address_of(optval):
+        place = address_of(optval)
+        if is_null(optlen) or not place:
             raise WinsockError(WSAError.WSAEFAULT, "no room for the option")
         size = load_int(optlen)
         if level == c.SOL_SOCKET and optname == c.SO_PROTOCOL_INFOW:
@@ -24,7 +25,7 @@ class Options(Family):
             value = self.provider.getsockopt(entry, level, optname, size)
         if len(value) > size:
             raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for an option of {len(value)}")
-        write_bytes(optval, value)
+        write_bytes(place, value)
         store_int(optlen, len(value))
         return 0
 

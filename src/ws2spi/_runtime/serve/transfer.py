@@ -9,10 +9,10 @@ from typing import Any
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._abi.memory import address_of, load_dword, read_bytes, store_int, write_bytes
+from ws2spi._abi.memory import address_of, is_null, load_dword, read_bytes, store_int, write_bytes
 from ws2spi._runtime.address_lists import AddressList
 from ws2spi._runtime.arguments import address_out, read_address, read_buffers
-from ws2spi._runtime.completion import Completion, begin, is_null, overlapped_of
+from ws2spi._runtime.completion import Completion, begin, overlapped_of
 from ws2spi._runtime.serve.answering import Family, boolean
 
 _PENDING = int(WSAError.WSA_IO_PENDING)

@@ -14,8 +14,11 @@ def create_event() -> int:
     return handles.insert(Event(manual=True))
 
 
+_exactly = handles.exactly
+
+
 def _event(handle: int) -> Event:
-    event = handles.get(handle & ~3, Event)
+    event = handles.get(handle, Event)
     if event is None:
         raise WinsockError(WSAError.WSA_INVALID_HANDLE, f"event {handle}")
     return event
@@ -28,7 +31,7 @@ def close_event(handle: int) -> None:
         WSA_INVALID_HANDLE: not an open event.
     """
     _event(handle)
-    if not handles.close(handle & ~3):
+    if not handles.close(handle):
         raise WinsockError(WSAError.WSA_INVALID_HANDLE, f"event {handle}")
 
 
@@ -38,7 +41,10 @@ def set_event(handle: int) -> None:
     Errors:
         WSA_INVALID_HANDLE: not an open event.
     """
-    _event(handle).set()
+    event = _exactly(handle)
+    if type(event) is not Event:
+        event = _event(handle)
+    event.set()
 
 
 def reset_event(handle: int) -> None:
@@ -47,4 +53,7 @@ def reset_event(handle: int) -> None:
     Errors:
         WSA_INVALID_HANDLE: not an open event.
     """
-    _event(handle).reset()
+    event = _exactly(handle)
+    if type(event) is not Event:
+        event = _event(handle)
+    event.reset()

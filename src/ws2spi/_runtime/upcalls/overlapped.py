@@ -3,7 +3,8 @@
 from typing import Any
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._runtime.completion import announce, is_null
+from ws2spi._abi.memory import is_null
+from ws2spi._runtime.completion import announce
 from ws2spi._runtime.sockets import sockets
 
 
