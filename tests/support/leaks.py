@@ -140,6 +140,8 @@ _TABLES: dict[str, tuple[str, Callable[[Any], Keys]]] = {
     "wait for a change of the catalog": ("_runtime.config_change", _objects("_pending")),
     "lookup": ("_runtime.names.lookups", _table("_lookups")),
     "asynchronous request": ("_runtime.names.asynchronous", _table("_requests")),
+    "pending query": ("_runtime.names.pending", _table("_pending")),
+    "ADDRINFOEX list": ("ws2_32._resolver_ex", _table("_lists")),
     "list of addresses": ("ws2_32._resolver", _table("_lists")),
 }
 

@@ -94,6 +94,8 @@ AI_FQDN = 0x20000
 AI_FILESERVER = 0x40000
 AI_DISABLE_IDN_ENCODING = 0x80000
 AI_KNOWN = 0xFCD1F
+AI_RESOLUTION_HANDLE = 0x40000000  # of GetAddrInfoEx alone, as AI_EXTENDED
+AI_EXTENDED = 0x80000000
 NI_NOFQDN = 0x01
 NI_NUMERICHOST = 0x02
 NI_NAMEREQD = 0x04
@@ -255,6 +257,30 @@ def _addrinfo(name: str, text: Any) -> Any:
 
 ADDRINFOW = _addrinfo("ADDRINFOW", LPWSTR)
 ADDRINFOA = _addrinfo("ADDRINFOA", c_char_p)
+
+
+def _addrinfoex(name: str, text: Any, more: Any = ()) -> Any:
+    made = type(name, (Structure,), {"__module__": __name__})
+    made._fields_ = [  # type: ignore[attr-defined]
+        ("ai_flags", INT), ("ai_family", INT), ("ai_socktype", INT), ("ai_protocol", INT), ("ai_addrlen", c_size_t),
+        ("ai_canonname", text), ("ai_addr", _SOCKADDR_P), ("ai_blob", c_void_p), ("ai_bloblen", c_size_t),
+        ("ai_provider", POINTER(GUID)), ("ai_next", POINTER(made)), *more,
+    ]  # fmt: skip
+    return made
+
+
+def _second(text: Any) -> list[Any]:
+    return [("ai_version", INT), ("ai_fqdn", text)]
+
+
+ADDRINFOEXW = _addrinfoex("ADDRINFOEXW", LPWSTR)
+ADDRINFOEXA = _addrinfoex("ADDRINFOEXA", c_char_p)
+ADDRINFOEX2W = _addrinfoex("ADDRINFOEX2W", LPWSTR, _second(LPWSTR))
+ADDRINFOEX2A = _addrinfoex("ADDRINFOEX2A", c_char_p, _second(c_char_p))
+ADDRINFOEX3 = _addrinfoex("ADDRINFOEX3", LPWSTR, [*_second(LPWSTR), ("ai_interfaceindex", INT)])
+ADDRINFOEX4 = _addrinfoex(
+    "ADDRINFOEX4", LPWSTR, [*_second(LPWSTR), ("ai_interfaceindex", INT), ("ai_resolutionhandle", HANDLE)]
+)
 
 
 class HOSTENT(Structure):

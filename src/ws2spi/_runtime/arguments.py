@@ -173,14 +173,14 @@ def address_out(entry: SocketEntry, target: Any, length: Any) -> AddressOut | No
 _ROUTINE: Any = ctypes.CFUNCTYPE(None, DWORD, DWORD, ctypes.POINTER(OVERLAPPED), DWORD)
 
 
-def as_routine(routine: Any) -> Any:
-    """Return a completion routine as something to call, None for NULL; an address gets the usual prototype."""
+def as_routine(routine: Any, prototype: Any = _ROUTINE) -> Any:
+    """Return a completion routine as something to call, None for NULL; an address gets the prototype."""
     if routine is None or isinstance(routine, _Function):
         return routine or None
     if callable(routine):
         return routine
     address = address_of(routine)
-    return _ROUTINE(address) if address else None
+    return prototype(address) if address else None
 
 
 def routine_argument(routine: Any, structure: Any) -> Any:

@@ -7,7 +7,7 @@ name is an alias.
 
 `_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_hooks`,
 `_catalog`, `_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`,
-`_databases`, `_lookup`, `_services` and `_name_spaces`.
+`_resolver_ex`, `_databases`, `_lookup`, `_services` and `_name_spaces`.
 
 Why one file: it is the list of the DLL's exports, a line for each where it comes from and a line in `__all__`.
 
@@ -16,6 +16,12 @@ Never: decides anything. A rule that is worth a test lives in `_runtime` or in t
 
 from ws2spi._abi.names import (
     ADDRINFOA,
+    ADDRINFOEX2A,
+    ADDRINFOEX2W,
+    ADDRINFOEX3,
+    ADDRINFOEX4,
+    ADDRINFOEXA,
+    ADDRINFOEXW,
     ADDRINFOW,
     AFPROTOCOLS,
     BLOB,
@@ -82,6 +88,7 @@ from ws2spi.ws2_32 import (
     _name_spaces,
     _readiness,
     _resolver,
+    _resolver_ex,
     _services,
     _sessions,
     _sockets,
@@ -213,6 +220,15 @@ GetNameInfoW = exported(_resolver.GetNameInfoW)
 gai_strerrorA = exported(_resolver.gai_strerrorA)
 gai_strerrorW = exported(_resolver.gai_strerrorW)
 
+GetAddrInfoExW = exported(_resolver_ex.GetAddrInfoExW)
+GetAddrInfoExA = exported(_resolver_ex.GetAddrInfoExA)
+GetAddrInfoExOverlappedResult = exported(_resolver_ex.GetAddrInfoExOverlappedResult)
+GetAddrInfoExCancel = exported(_resolver_ex.GetAddrInfoExCancel)
+FreeAddrInfoEx = exported(_resolver_ex.FreeAddrInfoEx)
+FreeAddrInfoExW = exported(_resolver_ex.FreeAddrInfoExW)
+SetAddrInfoExW = exported(_resolver_ex.SetAddrInfoExW)
+SetAddrInfoExA = exported(_resolver_ex.SetAddrInfoExA)
+
 gethostbyname = exported(_databases.gethostbyname)
 gethostbyaddr = exported(_databases.gethostbyaddr)
 gethostname = exported(_databases.gethostname)
@@ -290,6 +306,8 @@ InetPton = InetPtonW
 GetAddrInfo = GetAddrInfoW
 FreeAddrInfo = FreeAddrInfoW
 GetNameInfo = GetNameInfoW
+GetAddrInfoEx = GetAddrInfoExW
+SetAddrInfoEx = SetAddrInfoExW
 gai_strerror = gai_strerrorA
 WSALookupServiceBegin = WSALookupServiceBeginW
 WSALookupServiceNext = WSALookupServiceNextW
@@ -306,6 +324,12 @@ WSAConnectByName = WSAConnectByNameW
 
 __all__ = [
     "ADDRINFOA",
+    "ADDRINFOEX2A",
+    "ADDRINFOEX2W",
+    "ADDRINFOEX3",
+    "ADDRINFOEX4",
+    "ADDRINFOEXA",
+    "ADDRINFOEXW",
     "ADDRINFOW",
     "AFPROTOCOLS",
     "BLOB",
@@ -360,8 +384,15 @@ __all__ = [
     "WSPPROC_TABLE",
     "WSPUPCALLTABLE",
     "FreeAddrInfo",
+    "FreeAddrInfoEx",
+    "FreeAddrInfoExW",
     "FreeAddrInfoW",
     "GetAddrInfo",
+    "GetAddrInfoEx",
+    "GetAddrInfoExA",
+    "GetAddrInfoExCancel",
+    "GetAddrInfoExOverlappedResult",
+    "GetAddrInfoExW",
     "GetAddrInfoW",
     "GetHostNameW",
     "GetNameInfo",
@@ -370,6 +401,9 @@ __all__ = [
     "InetNtopW",
     "InetPton",
     "InetPtonW",
+    "SetAddrInfoEx",
+    "SetAddrInfoExA",
+    "SetAddrInfoExW",
     "WPUCloseEvent",
     "WPUCloseSocketHandle",
     "WPUCloseThread",

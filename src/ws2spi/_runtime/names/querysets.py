@@ -104,6 +104,19 @@ def read_class(pointer: Any, *, wide: bool = True) -> ServiceClass:
     )
 
 
+def read_addresses(pointer: Any, count: int) -> list[bytes]:
+    """Return the sockaddrs of an array of SOCKET_ADDRESS; WSAEINVAL when there is none, or no sockaddr in one."""
+    found = [_sockaddr(one) for one in _array(pointer, count, n.SOCKET_ADDRESS)]
+    if not all(found):
+        raise WinsockError(WSAError.WSAEINVAL, "a SOCKET_ADDRESS without an address")
+    return found
+
+
+def read_blob(pointer: Any) -> bytes | None:
+    """Return the bytes that a BLOB names, None for NULL."""
+    return _blob(pointer)
+
+
 def _array(pointer: Any, count: int, kind: Any) -> Any:
     start = address_of(pointer)
     if count and not start:

@@ -1,13 +1,14 @@
 """getaddrinfo and its kin over the name-space providers.
 
-Every active NS_DNS provider is asked, in the catalog's order, and the answers are put together. Numeric addresses,
-ports and NULL node names are answered without asking anybody. A Python provider's `lookup` is called straight, any
-other through its NSP functions.
+Every active NS_DNS provider is asked, in the catalog's order, and the answers are put together; GetAddrInfoEx says
+itself which providers (`Where`). Numeric addresses, ports and NULL node names are answered without asking anybody. A
+Python provider's `lookup` is called straight, any other through its NSP functions.
 """
 
 import copy
 import re
 import socket
+import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._runtime.names import netdb
 from ws2spi._runtime.names.catalog import name_spaces
-from ws2spi._runtime.names.entries import NameSpaceEntry
+from ws2spi._runtime.names.entries import BUILT_IN, NameSpaceEntry
 from ws2spi._runtime.names.lookups import Lookup
 from ws2spi._runtime.names.memory import Block
 from ws2spi._runtime.names.records import Query, Service, checked, hosts_of
@@ -41,14 +42,42 @@ _HOST_FLAGS = n.LUP_RETURN_NAME | n.LUP_RETURN_ADDR
 
 
 class Info(NamedTuple):
-    """One ADDRINFO."""
+    """One ADDRINFO; of an ADDRINFOEX also which provider gave it, and the provider's blob."""
 
     family: int
     socket_type: int
     protocol: int
     address: Address
     canonical: str | None = None
+    provider_id: uuid.UUID | None = None
+    blob: bytes | None = None
 
+
+class Where(NamedTuple):
+    """Which providers are asked, and what they are told beside the name.
+
+    Attributes:
+        provider_id: the only provider to be asked; None for all of the name space (NS_ALL: of every one).
+        service: the service's name, the query's `query_string`.
+        blob: what only the provider understands.
+    """
+
+    namespace: int = n.NS_DNS
+    provider_id: uuid.UUID | None = None
+    service: str | None = None
+    blob: bytes | None = None
+
+    def require(self) -> None:
+        """There is such a provider.
+
+        Errors:
+            WSASERVICE_NOT_FOUND: there is not. WSANO_RECOVERY: the catalog cannot be read.
+        """
+        if not _entries(self.namespace, self.provider_id):
+            raise WinsockError(WSAError.WSASERVICE_NOT_FOUND, f"no provider of name space {self.namespace}")
+
+
+_HOSTS = Where()
 
 # Asking the providers
 
@@ -57,13 +86,17 @@ def find(query: Query) -> list[Service]:
     """Return the results of all providers that the query means.
 
     Errors:
-        WSAHOST_NOT_FOUND: there are none. WSATRY_AGAIN, WSANO_DATA, WSANO_RECOVERY, …: a provider said why.
+        WSAHOST_NOT_FOUND: there are none; WSASERVICE_NOT_FOUND where another name space than NS_DNS, or one provider,
+            was asked. WSATRY_AGAIN, WSANO_DATA, WSANO_RECOVERY, …: a provider said why.
     """
     found: list[Service] = []
     codes: set[int] = set()
-    for entry in _entries(query):
+    for entry in _entries(query.namespace, query.provider_id):
+        own = copy.copy(query)  # each provider its own: it may do with it what it likes
+        if entry.path == BUILT_IN:
+            own.flags &= ~n.LUP_RETURN_BLOB  # its blob is the HOSTENT of what it answers anyhow
         try:
-            found += _ask(entry, copy.copy(query))  # each provider its own: it may do with it what it likes
+            found += [_stamped(one, entry) for one in _ask(entry, own)]
         except WinsockError as error:
             if error.code in (WSAError.WSAEINTR, WSAError.WSAEINPROGRESS):  # the call's affair, not the name's
                 raise
@@ -73,12 +106,19 @@ def find(query: Query) -> list[Service]:
     for code in _TELLING:
         if code in codes:
             raise WinsockError(code, query.name or "")
-    raise WinsockError(_NOT_FOUND, query.name or "")
+    anywhere = query.namespace in (n.NS_ALL, n.NS_DNS) and query.provider_id is None
+    raise WinsockError(_NOT_FOUND if anywhere else WSAError.WSASERVICE_NOT_FOUND, query.name or "")
 
 
-def _entries(query: Query) -> list[NameSpaceEntry]:
+def _stamped(result: Service, entry: NameSpaceEntry) -> Service:
+    stamped = copy.copy(result)  # the provider may keep its own
+    stamped.provider_id = entry.provider_id
+    return stamped
+
+
+def _entries(namespace: int, provider_id: uuid.UUID | None) -> list[NameSpaceEntry]:
     try:
-        return name_spaces.select(n.NS_DNS, query.provider_id)
+        return name_spaces.select(namespace, provider_id)
     except WinsockError as error:
         if error.code != WSAError.WSASERVICE_NOT_FOUND:  # the catalog cannot be read
             raise WinsockError(WSAError.WSANO_RECOVERY, error.detail) from error
@@ -108,8 +148,10 @@ def _ask(entry: NameSpaceEntry, query: Query) -> list[Service]:
 # Names to addresses
 
 
-def hosts(name: str, families: Sequence[int], flags: int = 0) -> tuple[str, list[str]]:
-    """Return `(name, address texts)` of a host.
+def hosts(
+    name: str, families: Sequence[int], flags: int = 0, where: Where = _HOSTS
+) -> tuple[str, list[tuple[str, Service]]]:
+    """Return `(name, [(address text, the result that has it)])` of a host, each address once.
 
     Parameters:
         families: Windows families; the answer may have each of them.
@@ -120,15 +162,22 @@ def hosts(name: str, families: Sequence[int], flags: int = 0) -> tuple[str, list
     query = Query(
         name=name,
         class_id=n.SVCID_INET_HOSTADDRBYNAME,
-        namespace=n.NS_DNS,
+        namespace=where.namespace,
+        provider_id=where.provider_id,
+        query_string=where.service,
+        blob=where.blob,
         protocols=tuple((family, 0) for family in families),
         flags=_HOST_FLAGS | flags,
     )
     found = [one for one in find(query) if not one.is_alias]
-    texts = [text for text in hosts_of(found) if _family(text) in families]
+    texts: dict[str, Service] = {}
+    for one in found:
+        for text in hosts_of((one,)):
+            if _family(text) in families:
+                texts.setdefault(text, one)
     if not texts:
         raise WinsockError(WSAError.WSANO_DATA, name)
-    return next((one.name for one in found if one.name), name), texts
+    return next((one.name for one in found if one.name), name), list(texts.items())
 
 
 def _family(text: str) -> int:
@@ -136,21 +185,29 @@ def _family(text: str) -> int:
 
 
 def getaddrinfo(
-    node: str | None, service: str | None, flags: int = 0, family: int = 0, socket_type: int = 0, protocol: int = 0
+    node: str | None,
+    service: str | None,
+    flags: int = 0,
+    family: int = 0,
+    socket_type: int = 0,
+    protocol: int = 0,
+    where: Where = _HOSTS,
 ) -> list[Info]:
     """Return what GetAddrInfo stores; the numbers are Windows'.
 
     Errors:
         WSAHOST_NOT_FOUND, WSAEINVAL, WSANO_RECOVERY, WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSATYPE_NOT_FOUND,
-        WSATRY_AGAIN, WSANO_DATA: as the page says.
+        WSATRY_AGAIN, WSANO_DATA: as the page says. WSASERVICE_NOT_FOUND: as `find`.
     """
-    _check(node, service, flags, family, socket_type)
+    check(node, service, flags, family, socket_type)
+    if flags & n.AI_CANONNAME and flags & n.AI_FQDN and where is _HOSTS:
+        raise WinsockError(WSAError.WSAEINVAL, "AI_CANONNAME and AI_FQDN")
     places = _services(service, flags, socket_type, protocol)
-    canonical, found = _addresses(node, flags, family)
+    canonical, found = _addresses(node, flags, family, where)
     wants_name = flags & (n.AI_CANONNAME | n.AI_FQDN)
     result = [
-        Info(one_family, kind, number, (address[0], port, *address[2:]))
-        for one_family, address in found
+        Info(one_family, kind, number, (address[0], port, *address[2:]), None, source.provider_id, source.blob)
+        for one_family, address, source in found
         for kind, number, port in places
     ]
     if wants_name:
@@ -158,13 +215,12 @@ def getaddrinfo(
     return result
 
 
-def _check(node: str | None, service: str | None, flags: int, family: int, socket_type: int) -> None:
+def check(node: str | None, service: str | None, flags: int, family: int, socket_type: int) -> None:
+    """Refuse what no provider need be asked for; errors as `getaddrinfo`."""
     if node is None and service is None:
         raise WinsockError(_NOT_FOUND, "neither a node nor a service")
     if flags & ~n.AI_KNOWN:
         raise WinsockError(WSAError.WSAEINVAL, f"ai_flags 0x{flags:x}")
-    if flags & n.AI_CANONNAME and flags & n.AI_FQDN:
-        raise WinsockError(WSAError.WSAEINVAL, "AI_CANONNAME and AI_FQDN")
     if flags & (n.AI_CANONNAME | n.AI_FQDN) and node is None:
         raise WinsockError(WSAError.WSANO_RECOVERY, "the name of no node")
     if family not in (c.AF_UNSPEC, c.AF_INET, c.AF_INET6):
@@ -194,39 +250,47 @@ def _services(service: str | None, flags: int, kind: int, protocol: int) -> list
     return found
 
 
-def _addresses(node: str | None, flags: int, family: int) -> tuple[str, list[tuple[int, Address]]]:
+_Found = tuple[int, Address, Service]
+_NOBODY = Service()  # the source of what no provider was asked for
+
+
+def _addresses(node: str | None, flags: int, family: int, where: Where) -> tuple[str, list[_Found]]:
     families = (family,) if family else (c.AF_INET6, c.AF_INET)
     if node is None:
         texts = ("::", "0.0.0.0") if flags & n.AI_PASSIVE else ("::1", "127.0.0.1")
-        return "", [parse_address(text) for text in texts if _family(text) in families]
+        return "", [(*parse_address(text), _NOBODY) for text in texts if _family(text) in families]
     numeric = _numeric(node)
     if numeric is not None:
         if numeric[0] not in families:
             if not (family == c.AF_INET6 and flags & n.AI_V4MAPPED):
                 raise WinsockError(_NOT_FOUND, f"{node} is of another family")
             numeric = _mapped(numeric[1][0])
-        return node, [numeric]
+        return node, [(*numeric, _NOBODY)]
     if flags & n.AI_NUMERICHOST:
         raise WinsockError(_NOT_FOUND, f"{node} is no numeric address")
-    return _named(node, flags, family, families)
+    return _named(node, flags, family, families, where)
 
 
-def _named(node: str, flags: int, family: int, families: tuple[int, ...]) -> tuple[str, list[tuple[int, Address]]]:
+def _named(node: str, flags: int, family: int, families: tuple[int, ...], where: Where) -> tuple[str, list[_Found]]:
     if flags & n.AI_DISABLE_IDN_ENCODING and not node.isascii():
         raise WinsockError(_NOT_FOUND, f"{node}: the system's resolver takes ASCII names alone")
     node = ascii_name(own_name(node))
     asked = n.LUP_ADDRCONFIG if flags & n.AI_ADDRCONFIG else 0
+    if where is not _HOSTS:
+        asked |= n.LUP_RETURN_BLOB
     mapped = family == c.AF_INET6 and flags & n.AI_V4MAPPED
     if mapped and flags & n.AI_ALL:
         families = (c.AF_INET6, c.AF_INET)
     try:
-        canonical, texts = hosts(node, families, asked)
+        canonical, texts = hosts(node, families, asked, where)
     except WinsockError as error:
-        if not mapped or error.code not in (_NOT_FOUND, WSAError.WSANO_DATA):
+        if not mapped or error.code not in (_NOT_FOUND, WSAError.WSASERVICE_NOT_FOUND, WSAError.WSANO_DATA):
             raise
-        canonical, texts = hosts(node, (c.AF_INET,), asked)
-    found = [_mapped(text) if mapped and _family(text) == c.AF_INET else parse_address(text) for text in texts]
-    return canonical, found
+        canonical, texts = hosts(node, (c.AF_INET,), asked, where)
+    return canonical, [
+        (*(_mapped(text) if mapped and _family(text) == c.AF_INET else parse_address(text)), source)
+        for text, source in texts
+    ]
 
 
 def _numeric(node: str) -> tuple[int, Address] | None:

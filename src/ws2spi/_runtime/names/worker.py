@@ -7,6 +7,7 @@ it up again with `finish`.
 
 import os
 import threading
+import time
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class _Helper:
         threading.Thread(target=self._work, name=_NAME, daemon=True).start()
 
     def _work(self) -> None:
+        _own.is_helper = True
         while True:
             task = self.tasks.get()
             task.run()
@@ -75,6 +77,11 @@ class _Helper:
             _idle.append(self)
 
 
+class _Own(threading.local):
+    is_helper = False
+
+
+_own = _Own()
 _idle: deque[_Helper] = deque()
 os.register_at_fork(after_in_child=_idle.clear)
 
@@ -86,29 +93,37 @@ def start(function: Callable[[], _R]) -> Task[_R]:
     return task
 
 
-def finish(task: Task[_R], ended: Event | None = None) -> _R:
+def finish(task: Task[_R], ended: Event | None = None, timeout: float | None = None) -> _R:
     """Wait for a task, handing it over if it is not; return what its function returned, or raise what it raised.
 
     Not alertable.
 
     Parameters:
         ended: once it is set the wait is over.
+        timeout: how many seconds to wait at most.
     Errors:
-        WSA_E_CANCELLED: `ended` was set first. WSAEINTR: WSACancelBlockingCall, from the thread's blocking hook.
+        WSA_E_CANCELLED: `ended` was set first. WSAETIMEDOUT: the time was over first.
+        WSAEINTR: WSACancelBlockingCall, from the thread's blocking hook.
         WSAEINPROGRESS: the thread is inside its blocking hook.
     """
     thread = current()
     cancelled = Event(manual=True)
     objects = (task.done, cancelled) if ended is None else (task.done, cancelled, ended)
     outer, thread.blocked = thread.blocked, cancelled.set
+    deadline = None if timeout is None else time.monotonic() + timeout
     try:
         task.hand_over()
         while True:
             if thread.idle is not None and not task.done.is_set() and not thread.idle():
                 cancelled.set()
-            first = wait(objects, timeout=IDLE_INTERVAL if thread.idle is not None else None)
+            step = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if thread.idle is not None:
+                step = IDLE_INTERVAL if step is None else min(step, IDLE_INTERVAL)
+            first = wait(objects, timeout=step)
             if first != WAIT_TIMEOUT:
                 break
+            if deadline is not None and time.monotonic() >= deadline:
+                raise WinsockError(WSAError.WSAETIMEDOUT, f"no answer in {timeout} s")
     finally:
         thread.blocked = outer
     if first == 1:
@@ -121,5 +136,5 @@ def finish(task: Task[_R], ended: Event | None = None) -> _R:
 
 
 def endable(function: Callable[[], _R]) -> _R:
-    """Run `function()` on another thread and wait for it."""
-    return finish(Task(function))
+    """Run `function()` on another thread and wait for it; a helper, whom nobody waits for but by a task, runs it."""
+    return function() if _own.is_helper else finish(Task(function))
