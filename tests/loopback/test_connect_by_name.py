@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+import ws2spi
 from support import winsock
 from ws2spi import ws2_32
 from ws2spi._abi import addresses
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WSAError
+from ws2spi._abi.errors import WinsockError, WSAError
+from ws2spi.providers.layer import Layer
 
-pytestmark = pytest.mark.usefixtures("kind")
+every_kind = pytest.mark.usefixtures("kind")
 byref = ctypes.byref
 
 
@@ -38,6 +40,7 @@ def by_list(s: int, given: Any, timeout: Any = None, reserved: Any = None) -> in
     return 0 if done else winsock.error()
 
 
+@every_kind
 @pytest.mark.parametrize("blocking", [True, False])
 def test_first_address_that_answers(blocking: bool) -> None:
     listener, port = winsock.listening()
@@ -55,6 +58,7 @@ def test_first_address_that_answers(blocking: bool) -> None:
     winsock.close(listener, s)
 
 
+@every_kind
 def test_nobody_answers() -> None:
     s = winsock.made()
     given = List(closed_port(), closed_port())
@@ -64,6 +68,7 @@ def test_nobody_answers() -> None:
     winsock.close(s)
 
 
+@every_kind
 def test_errors_of_the_list() -> None:
     s = winsock.made()
     given = List(9)
@@ -80,6 +85,7 @@ def by_name(s: int, node: Any, service: Any, reserved: Any = None, wide: bool = 
     return 0 if done else winsock.error()
 
 
+@every_kind
 @pytest.mark.parametrize("wide", [True, False])
 def test_host_and_service_by_name(wide: bool) -> None:
     listener, port = winsock.listening()
@@ -91,6 +97,7 @@ def test_host_and_service_by_name(wide: bool) -> None:
     winsock.close(listener, s, server)
 
 
+@every_kind
 def test_errors_of_names() -> None:
     s = winsock.made()
     assert by_name(s, None, "80") == WSAError.WSAEINVAL
@@ -99,3 +106,29 @@ def test_errors_of_names() -> None:
     assert by_name(s, "::1", "80") == WSAError.WSAEHOSTUNREACH
     assert by_name(9999, "127.0.0.1", "80") == WSAError.WSAENOTSOCK
     winsock.close(s)
+
+
+class Undecided(Layer):
+    """Its connect fails with a code by which clients know a connect that is on its way."""
+
+    def __init__(self, code: WSAError) -> None:
+        self.code = code
+
+    async def connect(self, conn: Any, address: Any) -> None:
+        raise WinsockError(self.code)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("code", [WSAError.WSAEWOULDBLOCK, WSAError.WSAEALREADY])
+def test_layer_that_fails_as_if_it_were_on_its_way(code: WSAError, blocking: bool) -> None:
+    winsock.start()
+    with ws2spi.install(ws2spi.Stack([Undecided(code)])):
+        s = winsock.made()
+        if not blocking:
+            winsock.set_nonblocking(s)
+        given = List(9, 9)
+        assert by_list(s, given.memory) == code
+        assert by_name(s, "127.0.0.1", "9") == code
+        winsock.close(s)
+    winsock.stop()

@@ -38,8 +38,10 @@ from ws2spi.providers.stack import Stack
 Address = tuple[Any, ...]
 
 _TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
+# What a client of a non-blocking socket takes for "on its way". A layer may fail with it, too.
+_ON_ITS_WAY = (WSAError.WSAEWOULDBLOCK, WSAError.WSAEALREADY)
 # How a connect may fail that was on its way: its outcome comes later, however quick it was.
-_FROM_THE_NETWORK = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET)
+_LATER = (WSAError.WSAECONNREFUSED, WSAError.WSAETIMEDOUT, WSAError.WSAECONNRESET, *_ON_ITS_WAY)
 
 
 class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, MultipointCalls, NetworkEvents):
@@ -265,7 +267,12 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, f"{address[0]} port {address[1]}")
         state.connect_failed = False
         if state.blocking:
-            state.connection.connect(address)
+            try:
+                state.connection.connect(address)
+            except WinsockError as error:
+                if error.code in _ON_ITS_WAY:  # whoever waits for the end of that must find it
+                    self._connect_failed(state, error.code)
+                raise
             self._now_connected(state)
             return
         mark = state.connecting = Request()
@@ -273,7 +280,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         starting = state.connection.submit_connect(address, lambda done: self._connect_ended(state, mark, done))
         if starting.done:
             error = starting.error
-            if error is not None and error.code not in _FROM_THE_NETWORK and _take(mark.tag):
+            if error is not None and error.code not in _LATER and _take(mark.tag):
                 state.connecting = None
                 state.error = 0  # told by this very return
                 raise error
@@ -289,8 +296,11 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             return
         if request.error is None:
             self._now_connected(state)
-            return
-        state.error = request.error.code
+        else:
+            self._connect_failed(state, request.error.code)
+
+    def _connect_failed(self, state: Socket, code: int) -> None:
+        state.error = code
         state.connect_failed = True
         if state.selection is not None:
             state.selection.connect_ended(state.error)
