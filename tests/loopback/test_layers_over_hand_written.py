@@ -29,11 +29,14 @@ from support.winsock import (
     received,
     set_nonblocking,
     sockaddr,
+    start,
+    stop,
 )
 from ws2spi import ws2_32
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WSAError
 from ws2spi._runtime.process import runtime
+from ws2spi.providers import lower
 
 pytestmark = pytest.mark.usefixtures("started")
 
@@ -225,6 +228,32 @@ def test_a_receive_that_blocks_below_holds_up_nobody() -> None:
         assert received(server) == b"meanwhile"
         assert pending.result(wait=True) == (1, 6, 0, 0)
         close(client, server)
+
+
+class Forgetful(PassThrough):
+    """It never tells of a receive that it has."""
+
+    def WSPRecv(self, *arguments: Any) -> int:
+        arguments[-1].contents.value = WSAError.WSA_IO_PENDING
+        return -1
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_what_a_provider_below_has_is_kept_until_it_has_cleaned_up(closed: bool) -> None:
+    """The page of WSPCleanup: it cancels what is pending, without a routine."""
+    below = Forgetful()
+    below.install(runtime.catalog.find(c.AF_INET, c.SOCK_STREAM, 6))
+    with ws2spi.install(ws2spi.Stack([Bytes()])):
+        client, server = connected()
+        pending = Operation(client, 10)
+        assert pending.code == WSAError.WSA_IO_PENDING
+        until(lambda: bool(lower._in_flight))
+        if closed:
+            close(client, server)
+        assert lower._in_flight, "it may still write there"
+        stop()
+        assert not lower._in_flight
+        start()
 
 
 class Lingering(PassThrough):

@@ -2,9 +2,6 @@
 
 Every table is named by its module and read there, so that a test which never loads a module costs nothing for it. The
 keys are compared and not the counts: one thing closed and another one left is a leak too.
-
-Not looked at: `providers.lower._in_flight`. What a lower provider was given and never ends is kept for good, because it
-may still write there; a hand-written one that is cleaned up with a receive outstanding leaves such a record.
 """
 
 import sys
@@ -125,6 +122,7 @@ _TABLES: dict[str, tuple[str, Callable[[Any], Keys]]] = {
     "socket": ("_runtime.sockets", _sockets),
     "pending OVERLAPPED": ("_executive.overlapped", _table("_pending")),
     "operation of this thread": ("_runtime.threads", _operations),
+    "operation below a stack": ("providers.lower", _objects("_in_flight")),
     "operation of the runtime's own": ("_runtime.completion", _table("_expected")),
     "APC of this thread": ("_executive.threads", _apcs),
     "ended thread": ("_executive.threads", _unended),

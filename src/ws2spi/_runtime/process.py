@@ -39,6 +39,18 @@ class Versions(NamedTuple):
     highest: int
 
 
+def _nothing() -> None:
+    pass
+
+
+class Extension(NamedTuple):
+    """Who takes part in the runtime's life: see `Runtime.extend`."""
+
+    unload: Callable[[], None]
+    forget: Callable[[], None]
+    unloaded: Callable[[], None]
+
+
 class HandleMaker(NamedTuple):
     """What all handles of a non-IFS entry have in common."""
 
@@ -100,7 +112,7 @@ class Runtime:
         self._cleaning: Turn | None = None  # the last WSACleanup, while it runs
         self._told: set[str] = set()  # what was reported
         self._inherited: list[object] = []  # a child keeps what it must not close
-        self._extensions: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        self._extensions: list[Extension] = []
 
     def __repr__(self) -> str:
         return f"<Runtime starts={self.starts} sockets={len(self.sockets)} providers={len(self.providers)}>"
@@ -115,9 +127,16 @@ class Runtime:
         if not self.initialised:
             raise WinsockError(WSAError.WSANOTINITIALISED)
 
-    def extend(self, unload: Callable[[], None], forget: Callable[[], None]) -> None:
-        """Take part in the runtime's life: `unload` runs in the last WSACleanup, `forget` in a forked child."""
-        self._extensions.append((unload, forget))
+    def extend(
+        self,
+        unload: Callable[[], None] = _nothing,
+        forget: Callable[[], None] = _nothing,
+        unloaded: Callable[[], None] = _nothing,
+    ) -> None:
+        """Take part in the runtime's life: `unload` runs in the last WSACleanup before the providers clean up,
+        `unloaded` after that, `forget` in a forked child.
+        """
+        self._extensions.append(Extension(unload, forget, unloaded))
 
     def startup(self, requested: int = HIGHEST_VERSION) -> Versions:
         """Count one start, after a last clean-up that runs on another thread.
@@ -208,9 +227,11 @@ class Runtime:
 
     def _unload(self) -> None:
         try:
-            for unload, _ in self._extensions:
-                unload()
+            for extension in self._extensions:
+                extension.unload()
             self.providers.clean_up()
+            for extension in self._extensions:
+                extension.unloaded()
         finally:
             self.served.clear()
             self.makers.clear()
@@ -306,8 +327,8 @@ class Runtime:
         self.sockets.entries.clear()
         self.starts = 0
         self.initialised = False
-        for _, begin_anew in self._extensions:
-            begin_anew()
+        for extension in self._extensions:
+            extension.forget()
         self._application = None
 
 

@@ -69,7 +69,10 @@ class Operation:
         self.event.set()
 
 
-_in_flight: set[Operation] = set()  # what lower providers still point into, whatever became of the connection
+# What lower providers still point into, whatever became of the connection. A provider that has cleaned up writes
+# nowhere, and need not have told of what it cancelled by that.
+_in_flight: set[Operation] = set()
+runtime.extend(unloaded=_in_flight.clear)
 
 
 class ProviderTransport:

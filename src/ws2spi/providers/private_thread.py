@@ -28,6 +28,8 @@ class PrivateThread:
                 try:
                     self._owner = own()
                     opened.append(upcalls.open_current_thread())
+                except WinsockError:  # the process has cleaned up, as whoever waits is told
+                    pass
                 finally:
                     there.set()
 

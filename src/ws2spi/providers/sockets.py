@@ -269,9 +269,9 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         if state.blocking:
             try:
                 state.connection.connect(address)
-            except WinsockError as error:
-                if error.code in _ON_ITS_WAY:  # whoever waits for the end of that must find it
-                    self._connect_failed(state, error.code)
+            except WinsockError as failure:
+                if failure.code in _ON_ITS_WAY:  # whoever waits for the end of that must find it
+                    self._connect_failed(state, failure.code)
                 raise
             self._now_connected(state)
             return
