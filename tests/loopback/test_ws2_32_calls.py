@@ -2,6 +2,7 @@
 
 import ctypes
 import socket as posix
+import struct
 import threading
 from typing import Any
 
@@ -531,6 +532,14 @@ def test_wait_for_multiple_events() -> None:
 def test_byte_order_and_text_forms() -> None:
     assert (ws2_32.htons(0x1234), ws2_32.ntohs(0x3412)) == (0x3412, 0x1234)
     assert (ws2_32.htonl(1), ws2_32.ntohl(0x01000000)) == (0x01000000, 1)
+    assert (ws2_32.htonll(1), ws2_32.ntohll(1 << 56)) == (1 << 56, 1)
+    for number, back, value, size in (
+        (ws2_32.htond, ws2_32.ntohd, -1.5, "d"), (ws2_32.htonf, ws2_32.ntohf, 0.25, "f"),
+    ):  # fmt: skip
+        swapped = number(value)
+        assert swapped.to_bytes(struct.calcsize(size), "little") == struct.pack(f">{size}", value)
+        assert back(swapped) == value
+    assert ws2_32.ntohf(ws2_32.htonf(1e300)) == float("inf"), "as a C cast rounds it"
     assert ws2_32.inet_addr(b"127.0.0.1") == 0x0100007F
     assert ws2_32.inet_addr(b"nonsense") == 0xFFFFFFFF
     assert ws2_32.inet_ntoa(0x0100007F) == b"127.0.0.1"

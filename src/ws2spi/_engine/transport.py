@@ -23,6 +23,8 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._abi.errors import WinsockError, WSAError, wsa_from_errno
+from ws2spi._engine import asked_option
+from ws2spi._engine.asked_option import AskedSize
 from ws2spi._engine.datagram import Datagram
 from ws2spi._engine.interrupts import raised_by_handler
 from ws2spi._engine.operations import Kind, Task, Turn, Want, park
@@ -446,10 +448,14 @@ class SocketTransport:
             raise winsock_error(error, "getpeername") from None
 
     async def getsockopt(self, level: int, option: int, size: int) -> bytes:
-        """Linux numbers and layouts."""
+        """Linux numbers and layouts; the size may be an `AskedSize`."""
         try:
+            if type(size) is AskedSize:
+                return asked_option.read(self.sock, level, option, size)
             return self.sock.getsockopt(level, option, size)
         except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:  # a level of another kind of socket; setsockopt says ENOPROTOOPT
+                raise WinsockError(WSAError.WSAENOPROTOOPT, f"option {option} of level {level}") from None
             raise winsock_error(error, "getsockopt") from None
 
     async def setsockopt(self, level: int, option: int, value: bytes) -> None:

@@ -1,14 +1,19 @@
-"""mswsock.dll as a module: AcceptEx, GetAcceptExSockaddrs and TransmitFile, and the extension functions of its header.
+"""mswsock.dll as a module: its exports and the extension functions of its header.
 
-The DLL exports the first three; the others are reached on Windows by SIO_GET_EXTENSION_FUNCTION_POINTER alone, which
-works here, too. Called as through `ctypes.windll.mswsock`; the code is in the thread's last error.
+The DLL exports AcceptEx, GetAcceptExSockaddrs, TransmitFile and WSARecvEx; the others are reached on Windows by
+SIO_GET_EXTENSION_FUNCTION_POINTER alone, which works here, too. Called as through `ctypes.windll.mswsock`; the code is
+in the thread's last error.
 Never: decisions of its own; it converts and calls.
 """
 
 # ruff: noqa: N802, N803 - Windows' spelling
 
+from ctypes import byref
 from typing import Any
 
+from ws2spi._abi.constants import MSG_PARTIAL, SOCKET_ERROR
+from ws2spi._abi.errors import WSAError
+from ws2spi._abi.memory import address_of, store_int
 from ws2spi._abi.mswsock import (
     EXTENSIONS,
     IN6_PKTINFO,
@@ -28,9 +33,11 @@ from ws2spi._abi.mswsock import (
     WSAMSG,
     WSASENDMSG,
 )
-from ws2spi._abi.types import GUID, OVERLAPPED
+from ws2spi._abi.types import DWORD, GUID, OVERLAPPED, WSABUF
+from ws2spi._executive import lasterror
 from ws2spi._runtime.extensions import functions, pointers
 from ws2spi.ctypes._function import exact, number_of
+from ws2spi.ws2_32 import _transfer
 
 
 def _guid(name: str) -> GUID:
@@ -239,6 +246,37 @@ def WSARecvMsg(s: Any, lpMsg: Any, lpdwNumberOfBytesRecvd: Any, lpOverlapped: An
     return pointers.call("WSARecvMsg", number_of(s), lpMsg, lpdwNumberOfBytesRecvd, lpOverlapped, lpCompletionRoutine)
 
 
+@exact
+def WSARecvEx(s: Any, buf: Any, len: Any, flags: Any) -> int:
+    """Receive as recv does, and say in `*flags` whether it was a part of a message (MSG_PARTIAL) or not (0).
+
+    Parameters:
+        flags: written only; what is in it chooses nothing.
+    Returns: how many bytes, 0 at the end of a stream, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAECONNRESET, WSAECONNABORTED, WSAESHUTDOWN, WSAETIMEDOUT,
+        WSAEWOULDBLOCK, WSAEINTR, WSAEINPROGRESS: as recv. WSAEINVAL: a datagram socket without a name.
+        WSAEFAULT: no buffer, a negative length, or `flags` is NULL.
+    Source: mswsock.h, nf-mswsock-wsarecvex.
+    Differs: the rest of a datagram that was cut is lost, as in UDP's nature; the page speaks of other protocols, too.
+    """
+    size = number_of(len)
+    if not address_of(flags):
+        lasterror.set(int(WSAError.WSAEFAULT))
+        return SOCKET_ERROR
+    received, got = DWORD(), DWORD()
+    if size < 0:
+        return int(_transfer.recv(number_of(s), buf, size, 0))  # which says what is wrong first
+    buffer = WSABUF(size, address_of(buf))
+    if _transfer.WSARecv(number_of(s), byref(buffer), 1, byref(received), byref(got), None, None):
+        if lasterror.get() != WSAError.WSAEMSGSIZE:
+            return SOCKET_ERROR
+        store_int(flags, MSG_PARTIAL)
+        return size
+    store_int(flags, got.value & MSG_PARTIAL)
+    return received.value
+
+
 __all__ = [
     "GUID",
     "IN6_PKTINFO",
@@ -272,5 +310,6 @@ __all__ = [
     "GetAcceptExSockaddrs",
     "TransmitFile",
     "TransmitPackets",
+    "WSARecvEx",
     "WSARecvMsg",
 ]

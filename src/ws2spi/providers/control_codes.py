@@ -16,7 +16,7 @@ from ws2spi._engine.observing import URGENT
 from ws2spi._runtime.address_lists import AddressList, read_list
 from ws2spi._runtime.completion import Completion
 from ws2spi._runtime.sockets import SocketEntry
-from ws2spi.providers import interfaces, options
+from ws2spi.providers import interfaces, multicast_filters, options
 from ws2spi.providers.network_changes import await_change
 
 Answer = bytes | AddressList
@@ -39,6 +39,9 @@ class ControlCodes:
         if not transport.direct and code not in _OF_THE_STACK:
             answer: Answer | None = transport.ioctl(code, data, out_size, completion)
             return answer
+        if code in _FILTERS:
+            _need_datagrams(entry)
+            return _FILTERS[code](entry, data, out_size)
         perform = _CODES.get(code)
         if perform is None:
             refusal = WSAError.WSAENOPROTOOPT if code in _NO_OPTION else WSAError.WSAEOPNOTSUPP
@@ -151,6 +154,24 @@ _CODES: dict[int, Perform] = {
     c.SIO_ADDRESS_LIST_SORT: ControlCodes._sorted_list,
     c.SIO_KEEPALIVE_VALS: ControlCodes._keep_alive,
     c.SIO_UDP_CONNRESET: ControlCodes._connection_resets,
+}
+
+
+def _set_ipv4_filter(entry: SocketEntry, data: bytes, _: int) -> bytes:
+    multicast_filters.set_ipv4(entry, data)
+    return b""
+
+
+def _set_group_filter(entry: SocketEntry, data: bytes, _: int) -> bytes:
+    multicast_filters.set_group(entry, data)
+    return b""
+
+
+_FILTERS: dict[int, Callable[[SocketEntry, bytes, int], bytes]] = {
+    c.SIO_GET_MULTICAST_FILTER: multicast_filters.get_ipv4,
+    c.SIO_SET_MULTICAST_FILTER: _set_ipv4_filter,
+    c.SIOCGMSFILTER: multicast_filters.get_group,
+    c.SIOCSMSFILTER: _set_group_filter,
 }
 # Where another provider is below, only these stop here: about our own handle and mode, or with handles of ours in them.
 _OF_THE_STACK = frozenset(

@@ -21,7 +21,10 @@ from ws2spi.providers.transfers import Starting, sent
 Control = tuple[int, int, bytes]  # (level, type, data)
 
 _IP, _IPV6 = socket.IPPROTO_IP, socket.IPPROTO_IPV6
-_IP_PKTINFO = 8  # Linux' number; the socket module has no name for it
+_UDP = socket.IPPROTO_UDP
+# Linux' numbers; the socket module has no names for them
+_IP_PKTINFO = 8
+_UDP_SEGMENT, _UDP_GRO = 103, 104
 # {(level, Linux type): Windows type} of those whose data is an int, or the same structure
 _SAME = {
     (_IP, socket.IP_TTL): c.IP_TTL,
@@ -29,6 +32,7 @@ _SAME = {
     (_IPV6, socket.IPV6_PKTINFO): c.IPV6_PKTINFO,
     (_IPV6, socket.IPV6_HOPLIMIT): c.IPV6_HOPLIMIT,
     (_IPV6, socket.IPV6_TCLASS): c.IPV6_TCLASS,
+    (_UDP, _UDP_GRO): c.UDP_COALESCED_INFO,
 }
 _BACK = {(level, windows): linux for (level, linux), windows in _SAME.items()}
 
@@ -184,6 +188,9 @@ def to_linux(level: int, kind: int, data: bytes) -> Control:
         if (level, kind) == (_IP, c.IP_PKTINFO):
             address, index = struct.unpack("<4s4s", data)
             return level, _IP_PKTINFO, index + address + bytes(4)
+        if (level, kind) == (_UDP, c.UDP_SEND_MSG_SIZE):
+            (size,) = struct.unpack("<I", data)
+            return level, _UDP_SEGMENT, struct.pack("H", size)
         if len(data) == (20 if kind == c.IPV6_PKTINFO else 4):
             return level, _BACK[level, kind], data
     except (KeyError, struct.error):

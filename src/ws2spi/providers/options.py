@@ -154,6 +154,18 @@ def _seconds_to_windows(value: bytes) -> bytes:
     return struct.pack("<i", milliseconds // 1000 if milliseconds else -1)
 
 
+def _coalesced_to_linux(value: bytes) -> bytes:
+    """UDP_GRO is a switch: datagrams are put together up to 64 KiB, and a smaller limit cannot be kept."""
+    limit = struct.unpack("<I", dword(value))[0]
+    if 0 < limit < _LARGEST_DATAGRAM:
+        raise WinsockError(WSAError.WSAEINVAL, f"datagrams cannot be put together up to {limit} bytes only")
+    return struct.pack("i", bool(limit))
+
+
+def _coalesced_to_windows(value: bytes) -> bytes:
+    return struct.pack("<I", 0xFFFF if any(value) else 0)
+
+
 def _set_only(level: int, number: int, convert: Callable[[bytes], bytes], room: int) -> Option:
     return Option(level, number, convert, _same, room, room, "w")
 
@@ -161,6 +173,9 @@ def _set_only(level: int, number: int, convert: Callable[[bytes], bytes], room: 
 _IP, _TCP = socket.IPPROTO_IP, socket.IPPROTO_TCP
 _SIX = socket.IPPROTO_IPV6
 _IPV6 = c.IPPROTO_IPV6
+_UDP = socket.IPPROTO_UDP
+_UDP_SEGMENT, _UDP_GRO = 103, 104
+_LARGEST_DATAGRAM = 65507
 # linux/in.h, in6.h; the socket module has no names for them
 _IP_MTU_DISCOVER, _IP_MTU, _IP_UNBLOCK, _IP_BLOCK = 10, 14, 37, 38
 _IP_ADD_SOURCE, _IP_DROP_SOURCE = 39, 40
@@ -189,6 +204,10 @@ TABLE: dict[tuple[int, int], Option] = {
     (c.IPPROTO_TCP, c.TCP_MAXSEG): _plain(socket.IPPROTO_TCP, socket.TCP_MAXSEG)._replace(access="r"),
     (c.IPPROTO_TCP, c.TCP_MAXRT): Option(_TCP, 18, _seconds_to_linux, _seconds_to_windows, 4, 4),  # TCP_USER_TIMEOUT
     (c.IPPROTO_UDP, c.UDP_NOCHECKSUM): _plain(socket.SOL_SOCKET, 11, _boolean),  # SO_NO_CHECK
+    (c.IPPROTO_UDP, c.UDP_SEND_MSG_SIZE): Option(_UDP, _UDP_SEGMENT, dword, _same, 4, 4),
+    (c.IPPROTO_UDP, c.UDP_RECV_MAX_COALESCED_SIZE): Option(
+        _UDP, _UDP_GRO, _coalesced_to_linux, _coalesced_to_windows, 4, 4
+    ),
     (c.IPPROTO_TCP, c.TCP_FASTOPEN): _plain(socket.IPPROTO_TCP, 30, _boolean),  # TCP_FASTOPEN_CONNECT
     (c.IPPROTO_IP, c.IP_TTL): _plain(socket.IPPROTO_IP, socket.IP_TTL),
     (c.IPPROTO_IP, c.IP_TOS): _plain(socket.IPPROTO_IP, socket.IP_TOS),

@@ -6,8 +6,8 @@ attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The
 name is an alias.
 
 `_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_hooks`,
-`_catalog`, `_conversions` and `_upcalls` hold one family of functions each. Names are in `_addresses`, `_resolver`,
-`_resolver_ex`, `_databases`, `_lookup`, `_services` and `_name_spaces`.
+`_catalog`, `_conversions`, `_inline` and `_upcalls` hold one family of functions each. Names are in `_addresses`,
+`_resolver`, `_resolver_ex`, `_databases`, `_lookup`, `_services` and `_name_spaces`.
 
 Why one file: it is the list of the DLL's exports, a line for each where it comes from and a line in `__all__`.
 
@@ -84,6 +84,7 @@ from ws2spi.ws2_32 import (
     _databases,
     _events,
     _hooks,
+    _inline,
     _lookup,
     _name_spaces,
     _readiness,
@@ -195,6 +196,12 @@ htons = exported(_conversions.htons)
 ntohs = exported(_conversions.ntohs)
 htonl = exported(_conversions.htonl)
 ntohl = exported(_conversions.ntohl)
+htonll = exported(_conversions.htonll)
+ntohll = exported(_conversions.ntohll)
+htond = exported(_conversions.htond)
+ntohd = exported(_conversions.ntohd)
+htonf = exported(_conversions.htonf)
+ntohf = exported(_conversions.ntohf)
 inet_addr = exported(_conversions.inet_addr)
 inet_ntoa = exported(_conversions.inet_ntoa)
 inet_pton = exported(_conversions.inet_pton)
@@ -297,6 +304,15 @@ WPUGetProviderPath = exported(_upcalls.WPUGetProviderPath)
 WPUQueryBlockingCallback = exported(_upcalls.WPUQueryBlockingCallback)
 WPUPostMessage = exported(_upcalls.WPUPostMessage)
 
+SetIpv4SourceFilter = exported(_inline.SetIpv4SourceFilter)
+GetIpv4SourceFilter = exported(_inline.GetIpv4SourceFilter)
+SetSourceFilter = exported(_inline.SetSourceFilter)
+GetSourceFilter = exported(_inline.GetSourceFilter)
+WSASetUdpSendMessageSize = exported(_inline.WSASetUdpSendMessageSize)
+WSAGetUdpSendMessageSize = exported(_inline.WSAGetUdpSendMessageSize)
+WSASetUdpRecvMaxCoalescedSize = exported(_inline.WSASetUdpRecvMaxCoalescedSize)
+WSAGetUdpRecvMaxCoalescedSize = exported(_inline.WSAGetUdpRecvMaxCoalescedSize)
+
 # The bare names of functions with text in their structures mean the W form.
 WSAEnumProtocols = WSAEnumProtocolsW
 WSAAddressToString = WSAAddressToStringW
@@ -395,8 +411,10 @@ __all__ = [
     "GetAddrInfoExW",
     "GetAddrInfoW",
     "GetHostNameW",
+    "GetIpv4SourceFilter",
     "GetNameInfo",
     "GetNameInfoW",
+    "GetSourceFilter",
     "InetNtop",
     "InetNtopW",
     "InetPton",
@@ -404,6 +422,8 @@ __all__ = [
     "SetAddrInfoEx",
     "SetAddrInfoExA",
     "SetAddrInfoExW",
+    "SetIpv4SourceFilter",
+    "SetSourceFilter",
     "WPUCloseEvent",
     "WPUCloseSocketHandle",
     "WPUCloseThread",
@@ -464,6 +484,8 @@ __all__ = [
     "WSAGetServiceClassNameByClassId",
     "WSAGetServiceClassNameByClassIdA",
     "WSAGetServiceClassNameByClassIdW",
+    "WSAGetUdpRecvMaxCoalescedSize",
+    "WSAGetUdpSendMessageSize",
     "WSAHtonl",
     "WSAHtons",
     "WSAInstallServiceClass",
@@ -498,6 +520,8 @@ __all__ = [
     "WSASetService",
     "WSASetServiceA",
     "WSASetServiceW",
+    "WSASetUdpRecvMaxCoalescedSize",
+    "WSASetUdpSendMessageSize",
     "WSASocket",
     "WSASocketA",
     "WSASocketW",
@@ -561,7 +585,10 @@ __all__ = [
     "getservbyport",
     "getsockname",
     "getsockopt",
+    "htond",
+    "htonf",
     "htonl",
+    "htonll",
     "htons",
     "inet_addr",
     "inet_ntoa",
@@ -569,7 +596,10 @@ __all__ = [
     "inet_pton",
     "ioctlsocket",
     "listen",
+    "ntohd",
+    "ntohf",
     "ntohl",
+    "ntohll",
     "ntohs",
     "recv",
     "recvfrom",

@@ -2,6 +2,7 @@
 
 import ctypes
 import socket as _socket
+import struct
 from typing import Any
 
 from ws2spi._abi import constants as c
@@ -56,6 +57,72 @@ def ntohl(netlong: int) -> int:
     Differs: nothing.
     """
     return _socket.ntohl(netlong & 0xFFFFFFFF)
+
+
+def htonll(Value: int) -> int:
+    """Return 64 bits in network byte order.
+
+    Returns: the number.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-htonll.
+    Differs: nothing.
+    """
+    return int.from_bytes((Value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big"), "little")
+
+
+def ntohll(Value: int) -> int:
+    """Return 64 bits in the machine's byte order.
+
+    Returns: the number.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-ntohll.
+    Differs: nothing.
+    """
+    return htonll(Value)
+
+
+def htond(Value: float) -> int:
+    """Return a double in network byte order, as a 64-bit number.
+
+    Returns: the number.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-htond.
+    Differs: nothing.
+    """
+    return int.from_bytes(struct.pack(">d", Value), "little")
+
+
+def ntohd(Value: int) -> float:
+    """Return the double that 64 bits in network byte order stand for.
+
+    Returns: the double.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-ntohd.
+    Differs: nothing.
+    """
+    return float(struct.unpack(">d", (Value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little"))[0])
+
+
+def htonf(Value: float) -> int:
+    """Return a float in network byte order, as a 32-bit number; a double is rounded as C does it.
+
+    Returns: the number.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-htonf.
+    Differs: nothing.
+    """
+    return int.from_bytes(bytes(ctypes.c_float(Value))[::-1], "little")
+
+
+def ntohf(Value: int) -> float:
+    """Return the float that 32 bits in network byte order stand for.
+
+    Returns: the float.
+    Errors: none.
+    Source: winsock2.h, nf-winsock2-ntohf.
+    Differs: nothing.
+    """
+    return float(struct.unpack(">f", (Value & 0xFFFFFFFF).to_bytes(4, "little"))[0])
 
 
 def inet_addr(cp: Any) -> int:

@@ -321,6 +321,8 @@ def WSAIoctl(
         WSANOTINITIALISED, WSAENOTSOCK. WSAEFAULT: a pointer or a short buffer. WSAEOPNOTSUPP: an unknown code.
         WSAEINVAL: not in this state, or not for this kind of socket. WSAEWOULDBLOCK, WSA_IO_PENDING.
         WSAENOPROTOOPT: circular queues, companion interfaces and quality of service, which there are not.
+        WSAENOBUFS: a multicast filter of more sources than Linux takes. WSAEADDRNOTAVAIL: the filter of a group that
+            the socket has not joined.
     Source: winsock2.h, nf-winsock2-wsaioctl.
     Differs: with an OVERLAPPED `lpcbBytesReturned` may be NULL, as the page says; Windows gives WSAEFAULT. Keep-alive
         times are rounded to seconds. A change of routes is told whichever destination was asked for.
