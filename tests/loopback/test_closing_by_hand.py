@@ -13,9 +13,9 @@ import pytest
 from support import winsock
 from support.pass_through import PassThrough
 from support.threads import LONG, Running, blocked_on, until
-from support.winsock import close, error, made, sockaddr
+from support.winsock import bound, byref, close, error, listening, made, received, sockaddr
 from ws2spi import ws2_32
-from ws2spi._abi.constants import AF_INET, SOCK_STREAM
+from ws2spi._abi.constants import AF_INET, AF_INET6, FROM_PROTOCOL_INFO, INVALID_SOCKET, SOCK_DGRAM, SOCK_STREAM
 from ws2spi._abi.errors import WSAError
 from ws2spi._engine import lingering
 from ws2spi._runtime.process import runtime
@@ -140,3 +140,62 @@ def test_what_was_written_never_goes_to_the_next_socket_of_the_same_number(ends:
         for one, data in ((first, b"for the first"), (second, b"for the second")):
             one.settimeout(LONG)
             assert read_to_the_end(one) == data
+
+
+@pytest.mark.parametrize("how", ["socket", "duplicate"])
+def test_what_was_written_outlives_a_descriptor_that_takes_its_number(
+    ends: tuple[int, socket.socket], how: str
+) -> None:
+    """A base socket is its own handle, whose number the kernel chooses: it moves to another one."""
+    s, peer = ends
+    old = made(SOCK_DGRAM)
+    info = ws2_32.WSAPROTOCOL_INFOW()
+    assert ws2_32.WSADuplicateSocketW(old, os.getpid(), byref(info)) == 0, error()
+    gate = threading.Event()
+    runtime.engine.run_on_loop(lambda: gate.wait(LONG))  # nobody else moves what is written
+    try:
+        assert os.write(s, b"for the first") == 13
+        os.close(s)
+        if how == "socket":
+            new = made(SOCK_DGRAM)
+        else:
+            new = ws2_32.WSASocketW(*[FROM_PROTOCOL_INFO] * 3, byref(info), 0, 1)
+        assert not sockets.lookup(new).pair, "a descriptor of its own"
+        assert sockets.lookup(s).pair, "the number is still the first's"
+    finally:
+        gate.set()
+    assert read_to_the_end(peer) == b"for the first"
+    until(lambda: s not in sockets.entries)
+    port = bound(new)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.sendto(b"for the second", ("127.0.0.1", port))
+    assert received(new) == b"for the second"
+    close(new)
+    if how == "duplicate":
+        close(old)
+
+
+def test_an_accepted_descriptor_leaves_the_number_of_what_was_written(ends: tuple[int, socket.socket]) -> None:
+    """As above; the listener is one of the base provider's other protocol, which nobody has layered."""
+    s, peer = ends
+    listener, port = listening(AF_INET6)
+    with socket.create_connection(("::1", port)) as client:
+        ready = ws2_32.fd_set()
+        ready.fd_count, ready.fd_array[0] = 1, listener
+        assert ws2_32.select(0, byref(ready), None, None, None) == 1
+        gate = threading.Event()
+        runtime.engine.run_on_loop(lambda: gate.wait(LONG))
+        try:
+            assert os.write(s, b"for the first") == 13
+            os.close(s)
+            new = ws2_32.accept(listener, None, None)
+            assert new != INVALID_SOCKET
+            assert sockets.lookup(s).pair
+        finally:
+            gate.set()
+        assert read_to_the_end(peer) == b"for the first"
+        client.sendall(b"for the second")
+        assert received(new) == b"for the second"
+        assert ws2_32.send(new, b"answer", 6, 0) == 6
+        assert client.recv(9) == b"answer"
+    close(new, listener)

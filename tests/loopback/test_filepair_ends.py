@@ -206,6 +206,39 @@ def test_a_number_that_is_another_socket_of_ours_by_now(ends: Ends) -> None:
         again.close()
 
 
+def test_what_was_written_is_sent_although_the_number_is_another_sockets(stack: None) -> None:
+    spare = os.dup(0)  # for the socket below
+    ends = Ends()
+    gate = threading.Event()
+    runtime.engine.run_on_loop(lambda: gate.wait(LONG))  # nobody else moves what is written
+    try:
+        os.write(ends.handle, b"written before")
+        os.close(ends.handle)
+        os.close(spare)
+        assert made() == ends.handle
+    finally:
+        gate.set()
+    assert ends.peer.recv(99) == b"written before"
+    assert ends.peer.recv(99) == b""
+    ends.close()
+
+
+def test_a_child_keeps_a_handle_whose_number_is_another_sockets(stack: None) -> None:
+    spare = os.dup(0)
+    ends = Ends()
+    copy = os.dup(ends.handle)  # as good as a child's
+    os.close(ends.handle)
+    os.close(spare)
+    assert made() == ends.handle
+    os.write(copy, b"still there")
+    assert ends.peer.recv(99) == b"still there"
+    ends.peer.sendall(b"and here")
+    assert os.read(copy, 99) == b"and here"
+    os.close(copy)
+    assert ends.peer.recv(99) == b""
+    ends.close()
+
+
 def failed_with(result: int) -> int:
     assert result == -1
     return error()

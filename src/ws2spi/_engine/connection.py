@@ -159,6 +159,16 @@ class Connection(Mending, Accepting, Urgent, Messages):
         self.transport.take_place(other.transport)
         self._arm(self.transport)
 
+    def renumber(self, number: int) -> None:
+        """Go on with the descriptor `number`, a duplicate of the one it has, which is closed."""
+        self._inside(self._renumber, number)
+
+    def _renumber(self, number: int) -> None:
+        self.engine.disarm(self.transport)
+        self.transport.armed = 0
+        self.transport.renumber(number)
+        self._arm(self.transport)
+
     def listen(self, backlog: int) -> None:
         """Become a listener: from now on receives give accepted connections."""
         self.perform("listen", backlog)

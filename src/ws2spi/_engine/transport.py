@@ -327,6 +327,14 @@ class SocketTransport:
         other.closed = True
         other.sock.close()
 
+    def renumber(self, number: int) -> None:
+        """Go on with the descriptor `number`, a duplicate of the one it has, which is closed."""
+        old = self.sock
+        self.sock = socket.socket(old.family, old.type, old.proto, number)
+        self.fd = number
+        self._recv, self._send = self.sock.recv, self.sock.send
+        old.close()
+
     def share_address(self) -> None:
         """Let another socket be bound to the same address while this one ends."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

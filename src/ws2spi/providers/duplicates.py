@@ -23,7 +23,7 @@ from ws2spi._runtime import offers, upcalls
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import SocketEntry
-from ws2spi._runtime.upcalls.handles import forget_ifs_handle
+from ws2spi._runtime.upcalls.handles import forget_ifs_handle, free_number
 from ws2spi.providers.socket_state import Socket
 from ws2spi.providers.stack import Stack
 
@@ -109,7 +109,7 @@ class DuplicateCalls:
         first = next(iter(state.entries))
         if self.ifs:
             try:
-                number = os.dup(state.connection.transport.fd)
+                number = free_number(state.connection.transport.fd)
             except OSError as error:
                 raise winsock_error(error, "dup") from None
             upcalls.modify_ifs_handle(info.catalog_id, number)

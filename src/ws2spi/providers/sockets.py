@@ -22,7 +22,7 @@ from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.completion import result_of
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import SocketEntry, sockets
-from ws2spi._runtime.upcalls.handles import forget_ifs_handle
+from ws2spi._runtime.upcalls.handles import forget_ifs_handle, free_number, is_leaving
 from ws2spi.providers import network_events
 from ws2spi.providers.accepting import AcceptCalls
 from ws2spi.providers.compounds import Compound
@@ -103,6 +103,8 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         """Give a connection its handle."""
         try:
             if self.ifs:
+                if is_leaving(connection.transport.fd):
+                    connection.renumber(_free_number(connection.transport.fd))
                 number = upcalls.modify_ifs_handle(info.catalog_id, connection.transport.fd)
             else:
                 connection.context = connection.number
@@ -187,11 +189,13 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         self._forget(entry)
         if entry.state is None:
             return
-        if self._others_have(entry) and not (self.ifs and entry.number == entry.state.connection.transport.fd):
+        if entry.pair is not None:
+            entry.pair.close()  # once what was written before has gone; a child may hold a copy
+            return
+        if self._others_have(entry) and entry.number != entry.state.connection.transport.fd:
             return
         network_events.end(entry.state)
-        if self.ifs:
-            entry.state.connection.transport.lose()
+        entry.state.connection.transport.lose()
         entry.state.connection.close()
 
     def cleanup(self) -> None:
@@ -381,6 +385,13 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
 
     def get_overlapped_result(self, entry: SocketEntry, overlapped: Overlapped, wait: bool) -> tuple[int, int]:
         return result_of(overlapped, wait)
+
+
+def _free_number(descriptor: int) -> int:
+    try:
+        return free_number(descriptor)
+    except OSError as error:
+        raise winsock_error(error, "dup") from None
 
 
 def _take(tokens: list[Any]) -> bool:

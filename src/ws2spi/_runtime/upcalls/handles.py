@@ -40,7 +40,7 @@ def create_socket_handle(catalog_id: int, context: object = 0) -> int:
     refused: list[FilePair] = []
     try:
         pair = FilePair(maker.engine, maker.stream)
-        while _is_leaving(pair.number):  # taken by its socket's provider until that has closed it
+        while is_leaving(pair.number):  # taken by its socket's provider until that has closed it
             refused.append(pair)
             pair = FilePair(maker.engine, maker.stream)
     except OSError as error:
@@ -55,11 +55,25 @@ def create_socket_handle(catalog_id: int, context: object = 0) -> int:
     return entry.number
 
 
-def _is_leaving(number: int) -> bool:
+def is_leaving(number: int) -> bool:
     """Whether foreign code has closed a handle whose hand-written provider, which knows it by its number, has not yet
-    been given all that was written, and closed."""
+    been given all that was written, and closed. To be asked of a number that the kernel has just given out."""
     entry = _entries.get(number)
     return entry is not None and isinstance(entry.provider, TableProvider) and bool(entry.pair and entry.pair.given_out)
+
+
+def free_number(descriptor: int) -> int:
+    """Duplicate a descriptor under a number that is not leaving. Raises OSError when there is none left."""
+    refused: list[int] = []
+    try:
+        number = os.dup(descriptor)
+        while is_leaving(number):
+            refused.append(number)
+            number = os.dup(descriptor)
+    finally:
+        for one in refused:
+            os.close(one)
+    return number
 
 
 def _maker(catalog_id: int) -> HandleMaker:
