@@ -156,10 +156,8 @@ def test_what_was_written_outlives_a_descriptor_that_takes_its_number(
     try:
         assert os.write(s, b"for the first") == 13
         os.close(s)
-        if how == "socket":
-            new = made(SOCK_DGRAM)
-        else:
-            new = ws2_32.WSASocketW(*[FROM_PROTOCOL_INFO] * 3, byref(info), 0, 1)
+        any_ = FROM_PROTOCOL_INFO
+        new = made(SOCK_DGRAM) if how == "socket" else ws2_32.WSASocketW(any_, any_, any_, byref(info), 0, 1)
         assert not sockets.lookup(new).pair, "a descriptor of its own"
         assert sockets.lookup(s).pair, "the number is still the first's"
     finally:

@@ -31,8 +31,10 @@ from support.winsock import (
     received,
     set_nonblocking,
     sockaddr,
+    start,
+    stop,
 )
-from ws2spi import ws2_32
+from ws2spi import kernel32, ws2_32
 from ws2spi._abi.constants import AF_INET, INVALID_SOCKET, SOCK_DGRAM, SOCK_STREAM
 from ws2spi._abi.errors import WSAError
 from ws2spi._engine.sweeper import Sweeper
@@ -103,6 +105,79 @@ def test_closesocket_delivers_what_foreign_code_wrote(ends: Ends) -> None:
         left = left[os.write(ends.handle, left) :]
     close(ends.handle)
     assert got.result() == data
+
+
+# -- sends that are cancelled before what foreign code wrote -----------------------------------------------------------
+
+
+class Stalled:
+    """A handle whose first send has begun and waits for the peer, whose second waits for the first, and which foreign
+    code has written to since."""
+
+    def __init__(self, ends: Ends) -> None:
+        self.handle, self.peer = ends.handle, ends.peer
+        self.first = Operation(self.handle, os.urandom(8 << 20))
+        self.second = Operation(self.handle, b"second")
+        assert self.first.code == self.second.code == WSAError.WSA_IO_PENDING
+        os.write(self.handle, b"written")
+        self.whole = self.first.memory.raw + b"secondwritten"
+
+    def read(self) -> bytes:
+        """What the peer receives before its end."""
+        return read_to_the_end(self.peer, bytearray())
+
+
+def read_to_the_end(peer: socket.socket, data: bytearray) -> bytes:
+    """Receive into `data` until the end."""
+    while piece := peer.recv(1 << 20):
+        data += piece
+    return bytes(data)
+
+
+def test_closesocket_leaves_no_hole_before_what_foreign_code_wrote(ends: Ends) -> None:
+    """A send with accepted bytes behind it runs on, as one that has begun, and its client hears of its end."""
+    stalled = Stalled(ends)
+    close(ends.handle)
+    assert stalled.read() == stalled.whole
+    for one in (stalled.first, stalled.second):
+        until(lambda one=one: one.internal != 0x103)
+        assert (one.internal, one.overlapped.InternalHigh) == (0, len(one.memory))
+
+
+def test_a_cancel_leaves_no_hole_before_what_foreign_code_wrote(ends: Ends) -> None:
+    stalled = Stalled(ends)
+    until(lambda: ends.pair.is_sending())
+    assert kernel32.CancelIoEx(ends.handle, byref(stalled.second.overlapped))
+    got = Running(stalled.read)
+    assert ws2_32.shutdown(ends.handle, 1) == 0
+    assert got.result() == stalled.whole
+    until(lambda: stalled.second.internal != 0x103)
+    assert stalled.second.result() == (1, 6, 0, 0)
+
+
+def test_a_blocked_send_that_is_left_leaves_no_hole(ends: Ends) -> None:
+    first = Operation(ends.handle, os.urandom(8 << 20))
+    set_timeout = ws2_32.setsockopt(ends.handle, 0xFFFF, 0x1005, byref(ctypes.c_uint32(60_000)), 4)
+    assert set_timeout == 0
+    connection = sockets.lookup(ends.handle).state.connection
+    blocked = Running(lambda: (ws2_32.send(ends.handle, b"second", 6, 0), error()))
+    until(lambda: len(connection._sends) == 2)
+    os.write(ends.handle, b"written")
+    close(ends.handle)
+    assert blocked.result() == (-1, WSAError.WSAEINTR)
+    assert read_to_the_end(ends.peer, bytearray()) == first.memory.raw + b"secondwritten"
+
+
+def test_wsacleanup_makes_a_hole_a_reset(ends: Ends) -> None:
+    """It cancels what is pending for good, so what was accepted behind it cannot be delivered in its place."""
+    stalled = Stalled(ends)
+    stop()
+    start()
+    data = bytearray()
+    with pytest.raises(ConnectionResetError):
+        read_to_the_end(ends.peer, data)
+    assert stalled.whole.startswith(data)
+    assert len(data) < len(stalled.first.memory)
 
 
 CHILD = """
@@ -206,6 +281,18 @@ def test_a_number_that_is_another_socket_of_ours_by_now(ends: Ends) -> None:
         again.close()
 
 
+def make_at(number: int, spare: int) -> None:
+    """A socket whose handle has a number that is free now; `spare`, a lower descriptor, makes way for what is below."""
+    fillers = [os.dup(0)]
+    while fillers[-1] != number:
+        fillers.append(os.dup(0))
+    os.close(fillers.pop())
+    os.close(spare)
+    assert made() == number
+    for one in fillers:
+        os.close(one)
+
+
 def test_what_was_written_is_sent_although_the_number_is_another_sockets(stack: None) -> None:
     spare = os.dup(0)  # for the socket below
     ends = Ends()
@@ -214,8 +301,7 @@ def test_what_was_written_is_sent_although_the_number_is_another_sockets(stack: 
     try:
         os.write(ends.handle, b"written before")
         os.close(ends.handle)
-        os.close(spare)
-        assert made() == ends.handle
+        make_at(ends.handle, spare)
     finally:
         gate.set()
     assert ends.peer.recv(99) == b"written before"
@@ -228,8 +314,7 @@ def test_a_child_keeps_a_handle_whose_number_is_another_sockets(stack: None) -> 
     ends = Ends()
     copy = os.dup(ends.handle)  # as good as a child's
     os.close(ends.handle)
-    os.close(spare)
-    assert made() == ends.handle
+    make_at(ends.handle, spare)
     os.write(copy, b"still there")
     assert ends.peer.recv(99) == b"still there"
     ends.peer.sendall(b"and here")

@@ -15,7 +15,7 @@ from support import all_kinds
 from support.pass_through import PassThrough
 from support.readiness import select
 from support.stacks import Bytes
-from support.threads import until
+from support.threads import LONG, until
 from support.winsock import (
     Operation,
     bound,
@@ -233,7 +233,12 @@ def test_a_receive_that_blocks_below_holds_up_nobody() -> None:
 class Forgetful(PassThrough):
     """It never tells of a receive that it has."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+
     def WSPRecv(self, *arguments: Any) -> int:
+        self.asked.set()
         arguments[-1].contents.value = WSAError.WSA_IO_PENDING
         return -1
 
@@ -247,7 +252,7 @@ def test_what_a_provider_below_has_is_kept_until_it_has_cleaned_up(closed: bool)
         client, server = connected()
         pending = Operation(client, 10)
         assert pending.code == WSAError.WSA_IO_PENDING
-        until(lambda: bool(lower._in_flight))
+        assert below.asked.wait(LONG)
         if closed:
             close(client, server)
         assert lower._in_flight, "it may still write there"

@@ -249,21 +249,30 @@ class Connection(Mending, Accepting, Urgent, Messages):
                 break
         else:
             return True
-        if task.coroutine is None:
+        if task.coroutine is None and not self._has_accepted_behind(task):
             self._sends.remove(task)
             task.done = True
             return True
         if code == WSAError.WSA_OPERATION_ABORTED and task.role is Role.SEND:
-            return False  # cancelling is a request: a send that has begun runs on, and its client hears of its end
+            return False  # cancelling is a request: such a send runs on, and its client hears of its end
         task.request = None
         self._give(task, None)
         return True
+
+    def _has_accepted_behind(self, task: Task) -> bool:
+        """Whether bytes that count as sent stand behind a send of a stream: without it, they would be out of place."""
+        if task.role is not Role.SEND or not self.transport.stream:
+            return False
+        sends = list(self._sends)
+        return any(other.accepted for other in sends[sends.index(task) + 1 :])
 
     def close(self, done: Done | None = None) -> None:
         """End the connection in order: what was accepted is delivered, layers' `close` runs, the descriptor closes.
 
         Receives and sends that are not yet done end now: overlapped ones with WSA_OPERATION_ABORTED, blocked ones with
-        WSAEINTR. `done(request)` is called when the descriptor is closed. Any thread or handler, any number of times.
+        WSAEINTR. If something that was accepted stands behind such a send of a stream, the stream cannot be delivered
+        whole any more, and the connection is reset. `done(request)` is called when the descriptor is closed. Any thread
+        or handler, any number of times.
         """
         lingering.begin(self)  # not first in the mailbox: who is inside may get to it only after the process looked
         self.mailbox.post(self._close, done)
@@ -286,11 +295,18 @@ class Connection(Mending, Accepting, Urgent, Messages):
         for task in list(self._controls):
             if task.role is not Role.CLOSE:
                 self._cancel(task)
+        if any(self._has_accepted_behind(task) for task in self._sends if not task.accepted):
+            self.transport.make_abortive()
+            self._refuse_accepted()
         for task in list(self._sends):
             if not task.accepted:
                 self._cancel(task)
         if not self._sends:
             self._last_words()
+
+    def _refuse_accepted(self) -> None:
+        for task in self._sends:
+            task.accepted = False
 
     def _go_on_ending(self) -> None:
         """In the mailbox, after an interrupt: what had begun to end must come to its end."""
@@ -334,8 +350,7 @@ class Connection(Mending, Accepting, Urgent, Messages):
             self._reconsider()
             self._send_error = self._send_error or reason
         self.transport.make_abortive()
-        for task in list(self._sends):
-            task.accepted = False
+        self._refuse_accepted()
         self._close(None)
         # What an earlier close was delivering, and last words that did not come to their end at once.
         for task in [*self._sends]:

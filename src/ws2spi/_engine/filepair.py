@@ -283,7 +283,9 @@ class FilePair:
     def settle(self) -> None:
         """Move all that foreign code has written so far: its writer, or the process, is about to end."""
         try:
-            self._push(number_of(fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)))
+            waiting = fcntl.ioctl(self._hidden, termios.FIONREAD, _NOTHING)
+            if waiting != _NOTHING or self._mover:
+                self._push(number_of(waiting))
         except (OSError, ValueError, WinsockError):
             pass
 

@@ -151,6 +151,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             state.connection.close()
         else:
             # What lies behind ends with the last copy of the handle; a child may still hold one.
+            entry.pair.settle()  # first, so that it is seen which sends have foreign bytes behind them
             state.connection.dismiss()
             upcalls.close_socket_handle(entry.number)
 
