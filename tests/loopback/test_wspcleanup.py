@@ -10,7 +10,7 @@ import os
 import pytest
 
 from support.threads import Running, until
-from support.winsock import Operation, byref, connected, error, event, is_set, listening, start
+from support.winsock import Operation, byref, connected, error, event, is_set, listening, made, sockaddr, start
 from ws2spi import ws2_32
 from ws2spi._abi.constants import INVALID_SOCKET
 from ws2spi._abi.errors import WSAError
@@ -34,6 +34,22 @@ def test_a_blocked_receive_and_a_blocked_accept_end() -> None:
     assert code in ENDED
     result, code = accepting.result()
     assert result == INVALID_SOCKET
+    assert code in ENDED
+    start()
+
+
+def test_a_blocked_receive_does_not_see_the_end_of_a_peer_that_is_closed_before_it() -> None:
+    listener, port = listening()
+    client, address = made(), sockaddr(port)
+    assert ws2_32.connect(client, address, len(address)) == 0
+    for _ in range(100):  # closed between the two ends, which gives the blocked thread time
+        made()
+    server = ws2_32.accept(listener, None, None)
+    receiving = Running(lambda: (ws2_32.recv(server, bytearray(10), 10, 0), error()))
+    until(lambda: receiving.executive._parked)
+    assert ws2_32.WSACleanup() == 0
+    result, code = receiving.result()
+    assert result == -1
     assert code in ENDED
     start()
 
