@@ -39,6 +39,18 @@ True 996
 0 [b'all', b'all', b'all', b'all']
 0 -1 10093
 """,
+    "habits.py": """\
+True 16
+nothing to read: 0
+0 b'to 0' 4 True
+1 b'to 1' 4 True
+2 b'to 2' 4 True
+3 b'to 3' 4 True
+1 5 True True
+15 b'several buffers'
+type 1
+0
+""",
     "handles.py": """\
 0x1000 0x1001 -1 True
 b'1: WRITTEN AS A FILE, SENT'

@@ -3,13 +3,15 @@
 Rules:
 1. One function finds an address, `address_of`, so `byref(x, offset)`, pointers, arrays, integers, bytes and None mean
    here what they mean in a call of a real DLL.
-2. `deref` hands back the client's own structure where it can, so that fields are read by name in the client's layout
-   and Python attributes on it survive; else a view of the wanted type on the same memory.
+2. `deref` hands back the client's own structure where it has the wanted names, so that fields are read by name in the
+   client's layout and Python attributes on it survive; else a view of the wanted type on the same memory. So a
+   structure with other names, or one that begins with the wanted one, is what it is in C.
 3. A view does not keep memory alive. Whoever remembers an address beyond the call keeps the client's argument too
    (`byref` results and pointers hold what they point to).
 """
 
 import ctypes
+import functools
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -55,19 +57,42 @@ _INTS_64: Any = frozenset(
 _unpack_handles: Any = [struct.Struct(f"{count}Q").unpack_from for count in range(MAXIMUM_WAIT_OBJECTS + 1)]
 
 
-def is_structure(arg: Any) -> bool:
-    """Whether `arg` is a ctypes structure: isinstance(arg, Structure), faster."""
-    return isinstance(type(arg), _StructureType)
-
-
 def is_array(arg: Any) -> bool:
     """Whether `arg` is a ctypes array."""
     return isinstance(type(arg), _ArrayType)
 
 
-def is_structures(arg: Any) -> bool:
-    """Whether `arg` is an array of structures or a pointer to one."""
-    return isinstance(type(arg), _SEVERAL) and isinstance(arg._type_, _StructureType)
+def _has_names(own: Any, kind: Any) -> bool:
+    """Whether a client's type is a structure with all the fields of ours, so that it can be read by name."""
+    if own is kind:
+        return True
+    if not isinstance(own, _StructureType) or not isinstance(kind, _StructureType):
+        return False
+    theirs = _fields(own)
+    for name, wanted in _fields(kind).items():
+        given = theirs.get(name)
+        if given is None or (isinstance(wanted, _StructureType) and not has_names(given, wanted)):
+            return False
+    return True
+
+
+has_names: Any = functools.lru_cache(maxsize=256)(_has_names)
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """{name: type} of a structure's fields, inherited and anonymous ones included."""
+    fields: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        for name, inner, *_ in base.__dict__.get("_fields_", ()):
+            fields[name] = inner
+        for name in base.__dict__.get("_anonymous_", ()):
+            fields |= _fields(fields[name])
+    return fields
+
+
+def are_several(arg: Any, kind: Any) -> bool:
+    """Whether `arg` is an array of structures, or a pointer to one, that can be read by the names of `kind`."""
+    return isinstance(type(arg), _SEVERAL) and has_names(arg._type_, kind)
 
 
 def address_of(arg: Any) -> int:
@@ -185,22 +210,22 @@ def deref(arg: Any, kind: Any) -> Any:
         if type(target) is kind and target._b_needsfree_:
             return target  # alone in its memory: no room for an offset
         address = _argument_pointer(arg)
-        if _addressof(target) == address and (type(target) is kind or is_structure(target)):
+        if _addressof(target) == address and has_names(type(target), kind):
             return target
     elif arg is None:
         return None
-    elif is_structure(arg):
+    elif has_names(type(arg), kind):
         return arg
     elif isinstance(arg, _Pointer):
         if not arg:
             return None
         target = arg.contents  # type: ignore[attr-defined]
-        if is_structure(target) or isinstance(target, kind):
+        if has_names(type(target), kind):
             return target
         address = _addressof(target)
     else:
         address = address_of(arg)
-    return kind.from_address(address) if address else None
+    return _view(kind, address, arg) if address else None
 
 
 def store_pointer(arg: Any, target: Any) -> bool:
@@ -291,13 +316,13 @@ def fill(buffers: Sequence[memoryview], data: bytes) -> int:
 
 __all__ = [
     "address_of",
+    "are_several",
     "decode_wide",
     "deref",
     "fill",
+    "has_names",
     "is_array",
     "is_null",
-    "is_structure",
-    "is_structures",
     "load_dword",
     "load_handles",
     "load_int",

@@ -1,7 +1,8 @@
 """The C arguments of socket functions as Python values, and back.
 
-Rule: structures are read by field name in the client's own layout, never by ours, so that a script's own WSABUF or
-OVERLAPPED works. A pointer field is read as raw memory instead: a c_char_p field would hand back a copy of the bytes.
+Rule: structures are read by field name in the client's own layout where it has the names (`memory.has_names`), so that
+a script's own WSABUF or OVERLAPPED works. A pointer field is read as raw memory instead: a c_char_p field would hand
+back a copy of the bytes.
 """
 
 import ctypes
@@ -13,9 +14,9 @@ from ws2spi._abi.addresses import Address
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import (
     address_of,
+    are_several,
+    has_names,
     is_array,
-    is_structure,
-    is_structures,
     load_int,
     read_bytes,
     store_int,
@@ -98,9 +99,9 @@ def items(buffers: Any, count: int, default: Any) -> "Iterator[Any]":
         target = buffers._obj
         if _addressof(target) != address_of(buffers):
             target = address_of(buffers)  # byref with an offset: only the address says where
-    if is_structures(target) and target:
+    if are_several(target, default) and target:
         return (target[index] for index in range(count))
-    kind: Any = type(target) if is_structure(target) else default
+    kind: Any = type(target) if has_names(type(target), default) else default
     start = address_of(target)
     if not start:
         raise WinsockError(WSAError.WSAEFAULT, "NULL buffer array")

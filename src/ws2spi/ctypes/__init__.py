@@ -17,8 +17,9 @@ from ws2spi._abi.wide import Structure, create_unicode_buffer, wstring_at
 from ws2spi._executive import lasterror as _lasterror
 from ws2spi.ctypes import wintypes
 from ws2spi.ctypes._function import HRESULT
-from ws2spi.ctypes._libraries import WINFUNCTYPE, OleDLL, WinDLL, oledll, windll
+from ws2spi.ctypes._libraries import OleDLL, WinDLL, oledll, windll
 from ws2spi.ctypes._messages import FormatError, WinError
+from ws2spi.ctypes._prototypes import WINFUNCTYPE
 
 c_long = _standard.c_int32
 c_ulong = _standard.c_uint32

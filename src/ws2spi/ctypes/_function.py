@@ -44,12 +44,11 @@ class Function:
         self._configured()
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        if self._argtypes is not None:
-            args = self._converted(self._argtypes, args)
-        result = self.body(*args, **named)
+        given = args if self._argtypes is None else self._converted(self._argtypes, args)
+        result = self.body(*given, **named)
         restype = self._default if self._restype is _UNSET else self._restype
         if restype is not _UNSET:
-            result = _as_result(restype, result)
+            result = as_result(restype, result)
         if self._errcheck is not None:
             return self._errcheck(result, self, args)
         return result
@@ -137,7 +136,7 @@ def _as_c_int(body: Callable[..., Any]) -> Callable[..., Any]:
         result = body(*args, **named)
         if type(result) is int and 0 <= result <= 0x7FFFFFFF:
             return result
-        return _as_result(ctypes.c_int32, result)
+        return as_result(ctypes.c_int32, result)
 
     return call
 
@@ -145,14 +144,18 @@ def _as_c_int(body: Callable[..., Any]) -> Callable[..., Any]:
 def _as_argument(kind: Any, argument: Any) -> Any:
     """`argument` as a parameter of type `kind`: refused as ctypes would, numbers cut to their size."""
     accepted = kind.from_param(argument)
+    while hasattr(argument, "_as_parameter_"):
+        argument = argument._as_parameter_
     if type(argument) is int and isinstance(kind, type) and issubclass(kind, _SimpleData):
         value = kind(argument).value
         return 0 if value is None else value
-    # What from_param made of a pointer argument is opaque; the argument itself says more (and the offset of a byref).
-    return argument if isinstance(accepted, _CArgument) else accepted
+    if not isinstance(accepted, _CArgument) or (isinstance(kind, type) and issubclass(kind, _Pointer)):
+        return accepted  # an object of the pointed type has become a byref of itself
+    return argument  # what from_param made of it is opaque
 
 
-def _as_result(restype: Any, result: Any) -> Any:
+def as_result(restype: Any, result: Any) -> Any:
+    """The documented value as a result of type `restype`."""
     if restype is None:
         return None
     if not isinstance(result, int):  # inet_ntoa's bytes, and what returns nothing
@@ -184,6 +187,8 @@ def number_of(argument: Any) -> int:
         return int(argument)
     if argument is None:
         return 0
+    while hasattr(argument, "_as_parameter_"):
+        argument = argument._as_parameter_
     value = argument.value if isinstance(argument, _SimpleData) else argument
     if isinstance(value, bytes):
         return value[0]

@@ -16,7 +16,7 @@ from ws2spi._abi.constants import (
     WAIT_TIMEOUT,
 )
 from ws2spi._abi.errors import WinsockError, win32_from_status
-from ws2spi._abi.memory import address_of, is_structure, is_structures, store_int, store_pointer, store_pointer_sized
+from ws2spi._abi.memory import address_of, are_several, has_names, store_int, store_pointer, store_pointer_sized
 from ws2spi._abi.types import OVERLAPPED_ENTRY
 from ws2spi._executive.handles import FIRST_HANDLE, handles
 from ws2spi._executive.overlapped import Overlapped
@@ -186,9 +186,9 @@ def _clients_overlapped(overlapped: Any) -> Any:
 def _entries(argument: Any, count: int) -> Iterator[Any]:
     """The first entries of the client's array, in its own layout where it shows one."""
     array = argument._obj if type(argument) is _CArgument else argument
-    if is_structures(array):
+    if are_several(array, OVERLAPPED_ENTRY):
         return (array[index] for index in range(count))
-    kind: Any = type(array) if is_structure(array) else OVERLAPPED_ENTRY
+    kind: Any = type(array) if has_names(type(array), OVERLAPPED_ENTRY) else OVERLAPPED_ENTRY
     return iter((kind * count).from_address(address_of(argument)))
 
 

@@ -201,7 +201,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
 
     def cleanup(self) -> None:
         opened, self._open = self._open, {}
-        # All operations and blocked calls before any socket: the end of one must not be told as its peer's end of stream.
+        # All operations and calls before any socket: the end of one must not be told as the end of its peer's stream.
         for entry in opened.values():
             pending = list(entry.state.pending.values())
             entry.state.pending.clear()

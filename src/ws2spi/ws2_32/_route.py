@@ -86,7 +86,7 @@ def exported(body: Callable[..., Any]) -> Function:
     def with_numbers(*arguments: Any, **named: Any) -> Any:
         if not _NO_NUMBERS.issuperset(map(type, arguments)):
             for argument in arguments:
-                if isinstance(argument, _SimpleData):
+                if isinstance(argument, _SimpleData) or hasattr(argument, "_as_parameter_"):
                     return body(*[_plain(one) for one in arguments], **named)
         return body(*arguments, **named)
 
@@ -94,7 +94,9 @@ def exported(body: Callable[..., Any]) -> Function:
 
 
 def _plain(argument: Any) -> Any:
-    """Return the value of a ctypes number; pointers stay what they are."""
+    """Return the value of a ctypes number, and what an object has as its parameter; pointers stay what they are."""
+    while hasattr(argument, "_as_parameter_"):
+        argument = argument._as_parameter_
     if isinstance(argument, _SimpleData) and not isinstance(argument, _POINTERS):
         return argument.value
     return argument

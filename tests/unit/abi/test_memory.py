@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ws2spi._abi import memory
-from ws2spi._abi.types import OVERLAPPED
+from ws2spi._abi.mswsock import WSAMSG
+from ws2spi._abi.types import OVERLAPPED, WSABUF
 
+OFFSETS = ("Offset", "OffsetHigh")
 NUMBER = ctypes.c_int32
 
 
@@ -87,7 +89,7 @@ def test_store_int_writes_four_bytes_only() -> None:
 
 def test_deref_gives_the_clients_own_object() -> None:
     class Own(ctypes.Structure):
-        _fields_ = [("Internal", ctypes.c_void_p), ("Extra", ctypes.c_int)]
+        _fields_ = [(name, ctypes.c_long) for name in ("Extra", "hEvent", *OFFSETS, "InternalHigh", "Internal")]
 
     own = Own(Extra=9)
     assert memory.deref(ctypes.byref(own), OVERLAPPED) is own
@@ -96,6 +98,49 @@ def test_deref_gives_the_clients_own_object() -> None:
     assert memory.deref(None, OVERLAPPED) is None
     assert memory.deref(ctypes.POINTER(OVERLAPPED)(), OVERLAPPED) is None
     assert memory.deref(0, OVERLAPPED) is None
+
+
+def test_a_structure_without_our_names_is_the_memory_it_is_in_c() -> None:
+    class Place(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_uint32) for name in OFFSETS]
+
+    class Plain(ctypes.Structure):
+        _fields_ = [
+            ("Internal", ctypes.c_size_t),
+            ("high", ctypes.c_size_t),
+            ("place", Place),
+            ("event", ctypes.c_void_p),
+        ]
+
+    class Anonymous(Plain):
+        _anonymous_ = ("place",)
+        _fields_ = (("InternalHigh", ctypes.c_size_t), ("hEvent", ctypes.c_void_p))
+
+    class Record(ctypes.Structure):
+        _fields_ = [("first", OVERLAPPED), ("second", ctypes.c_int)]
+
+    for kind in (Plain, Record):
+        own = kind()
+        for argument in (own, ctypes.byref(own), ctypes.pointer(own)):
+            view = memory.deref(argument, OVERLAPPED)
+            assert type(view) is OVERLAPPED
+            assert address(view) == address(own)
+            assert view._keeper is argument, "what the client passed lives as long as the view"
+    anonymous = Anonymous()
+    assert memory.deref(anonymous, OVERLAPPED) is anonymous, "names of a base and of an anonymous field are names, too"
+
+
+def test_names_of_nested_structures_count() -> None:
+    class Buffer(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_uint32), ("data", ctypes.c_void_p)]
+
+    def message(buffer: Any) -> Any:
+        fields = [(name, buffer if name == "Control" else kind) for name, kind in WSAMSG._fields_]
+        return type("Message", (ctypes.Structure,), {"_fields_": fields})
+
+    assert memory.has_names(message(WSABUF), WSAMSG)
+    assert not memory.has_names(message(Buffer), WSAMSG)
+    assert not memory.has_names(ctypes.c_int, WSAMSG)
 
 
 def test_deref_of_raw_memory_is_a_view() -> None:
