@@ -107,6 +107,17 @@ class OVERLAPPED_ENTRY(Structure):
     ]
 
 
+class SOCK_NOTIFY_REGISTRATION(Structure):
+    _fields_ = [
+        ("socket", SOCKET),
+        ("completionKey", c_void_p),
+        ("eventFilter", WORD),
+        ("operation", BYTE),
+        ("triggerFlags", BYTE),
+        ("registrationResult", DWORD),
+    ]
+
+
 class WSAPROTOCOLCHAIN(Structure):
     _fields_ = [("ChainLen", INT), ("ChainEntries", DWORD * MAX_PROTOCOL_CHAIN)]
 

@@ -16,6 +16,7 @@ Rules:
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,24 @@ class Packet:
     status: int = 0  #: NTSTATUS, 0 for success and for posted packets
 
 
+class LivePacket(Packet):
+    """A packet whose values are made up when a thread takes it, or that is then found to be about nothing.
+
+    Parameters:
+        make_up: is called by the thread that took the packet, with it; False: go on as if there had been none.
+    """
+
+    __slots__ = ("_make_up",)
+
+    def __init__(self, key: int, make_up: "Callable[[LivePacket], bool]") -> None:
+        super().__init__(key)
+        self._make_up = make_up
+
+    def settle(self) -> bool:
+        """Make the values up; whether there is anything to be told."""
+        return self._make_up(self)
+
+
 class CompletionPort:
     """A completion port.
 
@@ -56,11 +75,22 @@ class CompletionPort:
     count.
     """
 
-    __slots__ = ("__weakref__", "_debts", "_packets", "_running", "_tokens", "_waiters", "closed", "concurrency")
+    __slots__ = (
+        "__weakref__",
+        "_debts",
+        "_live",
+        "_packets",
+        "_running",
+        "_tokens",
+        "_waiters",
+        "closed",
+        "concurrency",
+    )
 
     def __init__(self, concurrency: int = 0) -> None:
         self.concurrency = min(concurrency or os.cpu_count() or 1, _MOST_THREADS)
         self.closed = False
+        self._live = False  # no live packet was ever posted: the usual get need not look
         self._packets: deque[Packet] = deque()
         self._waiters: dict[Waiter, None] = {}  # {blocked get: None}, newest last
         self._tokens: deque[None] = deque([None] * self.concurrency)
@@ -89,6 +119,11 @@ class CompletionPort:
             self._dispatch()
         return True
 
+    def post_live(self, packet: LivePacket) -> bool:
+        """As `post`, of a packet that is made up when it is taken."""
+        self._live = True
+        return self.post(packet)
+
     def get(self, timeout: float | None = None) -> Packet | None:
         """Take the oldest packet; wait up to `timeout` seconds (None: no limit) for one. Not alertable.
 
@@ -97,14 +132,27 @@ class CompletionPort:
         thread = current()
         if thread.port is self and thread in self._running:  # it goes on with the token it has
             try:
-                return self._packets.popleft()
+                if not self._live:
+                    return self._packets.popleft()
+                packet = self._packets.popleft()
             except IndexError:
                 pass
-        packet = self._try_get(thread)
-        if packet is None and (timeout is None or timeout > 0):
-            ended = self._block(thread, timeout, alertable=False)
-            packet = ended[0] if ended is not TIMEOUT else None
-        return packet
+            else:
+                if type(packet) is Packet or packet.settle():  # type: ignore[attr-defined]
+                    return packet
+        deadline = None
+        while True:
+            taken = self._try_get(thread)
+            if taken is None and (timeout is None or timeout > 0):
+                if timeout is not None and deadline is None:
+                    deadline = _monotonic() + timeout
+                ended = self._block(thread, timeout, alertable=False)
+                taken = ended[0] if ended is not TIMEOUT else None
+            if taken is None or type(taken) is Packet or taken.settle():  # type: ignore[attr-defined]
+                return taken
+            if timeout is not None:
+                deadline = _monotonic() + timeout if deadline is None else deadline
+                timeout = max(0.0, deadline - _monotonic())
 
     def get_many(self, count: int, timeout: float | None = None, alertable: bool = False) -> list[Packet] | None:
         """Take up to `count` packets, waiting for the first as `get` does.
@@ -113,26 +161,36 @@ class CompletionPort:
         had, APCs ran instead. Raises PortClosed, and what an APC raises.
         """
         thread = current()
-        first = self._try_get(thread)
-        if first is None:
-            if alertable and thread.pending and thread.run_apcs():
-                return None
-            if timeout is not None and timeout <= 0:
-                return []
-            ended = self._block(thread, timeout, alertable)
-            if ended is APC:
-                thread.run_apcs()
-                return None
-            if ended is TIMEOUT:
-                return []
-            first = ended[0]
-        taken: list[Packet] = [first]
-        while len(taken) < count and self._packets:
-            try:
-                taken.append(self._packets.popleft())
-            except IndexError:
-                break
-        return taken
+        deadline = None
+        while True:
+            first = self._try_get(thread)
+            if first is None:
+                if alertable and thread.pending and thread.run_apcs():
+                    return None
+                if timeout is not None and timeout <= 0:
+                    return []
+                if timeout is not None and deadline is None:
+                    deadline = _monotonic() + timeout
+                ended = self._block(thread, timeout, alertable)
+                if ended is APC:
+                    thread.run_apcs()
+                    return None
+                if ended is TIMEOUT:
+                    return []
+                first = ended[0]
+            taken: list[Packet] = [first]
+            while len(taken) < count and self._packets:
+                try:
+                    taken.append(self._packets.popleft())
+                except IndexError:
+                    break
+            # Only now: a live packet may put itself behind the others again.
+            taken = [one for one in taken if type(one) is Packet or one.settle()]  # type: ignore[attr-defined]
+            if taken:
+                return taken
+            if timeout is not None:
+                deadline = _monotonic() + timeout if deadline is None else deadline
+                timeout = max(0.0, deadline - _monotonic())
 
     def close(self) -> None:
         """End every waiting get with PortClosed; packets still queued are lost."""

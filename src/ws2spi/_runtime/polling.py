@@ -142,6 +142,12 @@ def _pollable(number: int) -> Seen | SocketEntry | None:
     return None
 
 
+def observable(number: int) -> Seen | None:
+    """Who can be asked to tell what a socket shows; None for no socket, or one of a provider that wants the call."""
+    found = _pollable(number)
+    return found if isinstance(found, tuple) else None
+
+
 def _handle(entry: SocketEntry, question: int) -> int | None:
     handle, code = ctypes.c_uint64(), INT()
     failed = entry.table.lpWSPIoctl(

@@ -161,8 +161,7 @@ def GetQueuedCompletionStatusEx(
         return fail(ERROR_ABANDONED_WAIT_0)
     if not packets:
         return fail(WAIT_IO_COMPLETION if packets is None else WAIT_TIMEOUT)
-    for entry, packet in zip(_entries(lpCompletionPortEntries, len(packets)), packets, strict=True):
-        _fill(entry, packet)
+    store_entries(lpCompletionPortEntries, packets)
     store_int(ulNumEntriesRemoved, len(packets))
     return 1
 
@@ -181,6 +180,12 @@ def _clients_overlapped(overlapped: Any) -> Any:
     if isinstance(overlapped, Overlapped):
         return overlapped.structure
     return overlapped & POINTER_MASK if isinstance(overlapped, int) else overlapped
+
+
+def store_entries(argument: Any, packets: list[Packet]) -> None:
+    """Store packets in a client's array of OVERLAPPED_ENTRY."""
+    for entry, packet in zip(_entries(argument, len(packets)), packets, strict=True):
+        _fill(entry, packet)
 
 
 def _entries(argument: Any, count: int) -> Iterator[Any]:

@@ -50,7 +50,7 @@ class ControlCodes:
 
     def _mode(self, entry: SocketEntry, data: bytes) -> bytes:
         blocking = not _dword(data)
-        if blocking and entry.state.selection is not None:
+        if blocking and entry.state.selection is not None and entry.state.selection.mask:
             raise WinsockError(WSAError.WSAEINVAL, "blocking mode while network events are selected")
         self.set_blocking(entry, blocking)
         return b""

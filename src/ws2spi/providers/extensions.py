@@ -286,7 +286,7 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
             return
         state.limited = None
         state.recv_timeout, state.send_timeout = listener.recv_timeout, listener.send_timeout
-        if state.selection is None:
+        if state.selection is None or not state.selection.mask:
             network_events.inherit(listener, entry)
 
     def _update_connect_context(self, entry: SocketEntry) -> None:

@@ -17,9 +17,10 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine.driving import Observer
 from ws2spi._engine.observing import BROKEN, DATA, END, ROOM, URGENT
 from ws2spi._executive.events import Event
+from ws2spi._executive.ports import CompletionPort
 from ws2spi._runtime import upcalls
 from ws2spi._runtime.sockets import SocketEntry
-from ws2spi.providers import base_handles, compounds, readiness
+from ws2spi.providers import base_handles, compounds, notifications, readiness
 from ws2spi.providers.socket_state import Socket
 
 _BITS = (  # in the order in which those that come together are told
@@ -45,7 +46,7 @@ class Selection:
     """What one socket has selected, from the call to the next one, or to its end.
 
     Parameters:
-        mask: the events; not 0.
+        mask: the events; 0 for a socket whose calls are only told to a registration (`notifications`).
         tell: is given each event, in the mailbox.
     Attributes:
         record: the events that were told and not yet enumerated; codes: the error code of each.
@@ -127,6 +128,9 @@ class Selection:
     def _reenable(self, events: int) -> None:
         self._enabled |= events & self.mask
         self.look()
+        registration = self.entry.state.registration
+        if registration is not None and registration.edge:
+            registration.reenable(events)
 
     def _connect_ended(self, code: int) -> None:
         self._outcome = code
@@ -204,6 +208,41 @@ class NetworkEvents(readiness.Readiness):
         taken: tuple[int, dict[int, int]] = state.connection.inside(_take, state, event)
         return taken
 
+    def notify(
+        self, entry: SocketEntry, port: CompletionPort, key: int, operation: int, wanted: int, trigger: int
+    ) -> None:
+        """Do what a SOCK_NOTIFY_REGISTRATION asks for; the numbers are its members.
+
+        Errors:
+            WSAEINVAL: as `notifications.check`; the socket is registered with another port, or (but for enabling)
+                with none.
+        """
+        notifications.check(operation, wanted, trigger)
+        state: Socket = entry.state
+        state.connection.inside(self._notify, entry, port, key, operation, wanted, trigger)
+
+    def _notify(
+        self, entry: SocketEntry, port: CompletionPort, key: int, operation: int, wanted: int, trigger: int
+    ) -> None:
+        state: Socket = entry.state
+        registration = state.registration
+        enabling = operation == c.SOCK_NOTIFY_OP_ENABLE
+        if registration is None or (enabling and registration.removing):
+            if not enabling:
+                raise WinsockError(WSAError.WSAEINVAL, "not registered")
+            registration = notifications.Registration(entry, port, key, self._shown, self._observe)
+            state.registration = registration
+        elif registration.port is not port:
+            raise WinsockError(WSAError.WSAEINVAL, "registered with another port")
+        if enabling:
+            registration.enable(wanted, trigger)
+        elif operation == c.SOCK_NOTIFY_OP_DISABLE:
+            registration.disable()
+        else:
+            registration.remove()
+        if registration.edge and state.selection is None:
+            state.selection = Selection(entry, 0, _tell_nobody)  # calls are told to it, and by it to the registration
+
     def reenable(self, entry: SocketEntry, events: int) -> None:
         """A call of the family of `events` was made that did not reach this provider, or never will."""
         state: Socket | None = entry.state
@@ -211,10 +250,16 @@ class NetworkEvents(readiness.Readiness):
             state.selection.reenable(events)
 
 
+def _tell_nobody(entry: SocketEntry, event: int, code: int) -> None:
+    pass
+
+
 def _replace(entry: SocketEntry, selection: Selection | None) -> None:
     state: Socket = entry.state
     if state.selection is not None:
         state.selection.stop()
+    if selection is None and state.registration is not None and state.registration.edge:
+        selection = Selection(entry, 0, _tell_nobody)
     state.selection = selection
     if selection is not None:
         selection.look()
@@ -231,7 +276,7 @@ def _take(state: Socket, event: Event | None) -> tuple[int, dict[int, int]]:
 def inherit(listener: Socket, accepted: SocketEntry) -> None:
     """An accepted socket has what its listener has selected."""
     selection = listener.selection
-    if selection is not None and selection.tell is not None:
+    if selection is not None and selection.mask and selection.tell is not None:
         state: Socket = accepted.state
         state.connection.inside(_replace, accepted, Selection(accepted, selection.mask, selection.tell))
 
@@ -248,6 +293,7 @@ def move(entry: SocketEntry, selection: Selection) -> None:
 def end(state: Socket) -> None:
     """The socket is being closed: nothing is told from here on, and who waits for it looks once more."""
     state.closed = True
+    state.registration = None  # what it has queued will find that out
     compounds.end(state)
     base_handles.end(state)
     connection = state.connection

@@ -11,6 +11,7 @@ from ws2spi._runtime.sockets import SocketEntry
 
 if TYPE_CHECKING:
     from ws2spi.providers.network_events import Selection
+    from ws2spi.providers.notifications import Registration
 
 Address = tuple[Any, ...]
 
@@ -44,6 +45,7 @@ class Socket:
         "options",
         "pending",
         "recv_timeout",
+        "registration",
         "reusable",
         "selection",
         "send_timeout",
@@ -82,6 +84,7 @@ class Socket:
         self.linger = 0  # seconds that closesocket of a blocking socket waits for what was sent
         self.one_way = 0  # JL_SENDER_ONLY, JL_RECEIVER_ONLY or 0
         self.selection: Selection | None = None  # WSPEventSelect or WSPAsyncSelect is active
+        self.registration: Registration | None = None  # ProcessSocketNotifications
         self.pending: dict[Request, Completion] = {}  # {request: the client's overlapped call}
 
         # What extension functions (`extensions.py`) have made of it.

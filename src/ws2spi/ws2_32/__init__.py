@@ -5,9 +5,9 @@ C order and C names of parameters, documented return values, the code in `*lpErr
 attributes of the module. `restype`, `argtypes` and `errcheck` are honoured. The W forms are the functions; the bare
 name is an alias.
 
-`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`, `_hooks`,
-`_catalog`, `_conversions`, `_inline` and `_upcalls` hold one family of functions each. Names are in `_addresses`,
-`_resolver`, `_resolver_ex`, `_databases`, `_lookup`, `_services` and `_name_spaces`.
+`_route` finds a socket's procedure table; `_startup`, `_sockets`, `_transfer`, `_events`, `_readiness`,
+`_notifications`, `_hooks`, `_catalog`, `_conversions`, `_inline` and `_upcalls` hold one family of functions each.
+Names are in `_addresses`, `_resolver`, `_resolver_ex`, `_databases`, `_lookup`, `_services` and `_name_spaces`.
 
 Why one file: it is the list of the DLL's exports, a line for each where it comes from and a line in `__all__`.
 
@@ -51,7 +51,9 @@ from ws2spi._abi.types import (
     HANDLE,
     LINGER,
     OVERLAPPED,
+    OVERLAPPED_ENTRY,
     QOS,
+    SOCK_NOTIFY_REGISTRATION,
     SOCKADDR,
     SOCKADDR_IN,
     SOCKADDR_IN6,
@@ -87,6 +89,7 @@ from ws2spi.ws2_32 import (
     _inline,
     _lookup,
     _name_spaces,
+    _notifications,
     _readiness,
     _resolver,
     _resolver_ex,
@@ -161,6 +164,9 @@ FD_ISSET = exported(_readiness.FD_ISSET)
 FD_ZERO = exported(_readiness.FD_ZERO)
 WSAGETSELECTEVENT = exported(_readiness.WSAGETSELECTEVENT)
 WSAGETSELECTERROR = exported(_readiness.WSAGETSELECTERROR)
+
+ProcessSocketNotifications = exported(_notifications.ProcessSocketNotifications)
+SocketNotificationRetrieveEvents = exported(_notifications.SocketNotificationRetrieveEvents)
 
 WSASetBlockingHook = exported(_hooks.WSASetBlockingHook)
 WSAUnhookBlockingHook = exported(_hooks.WSAUnhookBlockingHook)
@@ -362,6 +368,7 @@ __all__ = [
     "LINGER",
     "NSP_ROUTINE",
     "OVERLAPPED",
+    "OVERLAPPED_ENTRY",
     "PROTOENT",
     "QOS",
     "SERVENT",
@@ -371,6 +378,7 @@ __all__ = [
     "SOCKADDR_STORAGE",
     "SOCKET",
     "SOCKET_ADDRESS",
+    "SOCK_NOTIFY_REGISTRATION",
     "TIMEVAL",
     "WSABUF",
     "WSACOMPLETION",
@@ -419,11 +427,13 @@ __all__ = [
     "InetNtopW",
     "InetPton",
     "InetPtonW",
+    "ProcessSocketNotifications",
     "SetAddrInfoEx",
     "SetAddrInfoExA",
     "SetAddrInfoExW",
     "SetIpv4SourceFilter",
     "SetSourceFilter",
+    "SocketNotificationRetrieveEvents",
     "WPUCloseEvent",
     "WPUCloseSocketHandle",
     "WPUCloseThread",

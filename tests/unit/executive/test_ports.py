@@ -6,8 +6,9 @@ import pytest
 
 from support.threads import LONG, Running, blocked_on, sleeping_wait, until
 from ws2spi._abi.constants import WAIT_OBJECT_0
+from ws2spi._executive import ports
 from ws2spi._executive.events import Event
-from ws2spi._executive.ports import CompletionPort, Packet, PortClosed
+from ws2spi._executive.ports import CompletionPort, LivePacket, Packet, PortClosed
 from ws2spi._executive.threads import current
 from ws2spi._executive.waits import wait
 
@@ -335,3 +336,65 @@ def test_packet_for_a_get_whose_time_is_over_goes_to_the_next() -> None:
     packet = port.get(0)
     assert packet
     assert packet.key == 1
+
+
+# Packets that are made up when they are taken
+
+
+def _lapsed(packet: LivePacket) -> bool:
+    return False
+
+
+def _counted(packet: LivePacket) -> bool:
+    packet.transferred += 1
+    return True
+
+
+def test_a_live_packet_is_made_up_by_who_takes_it() -> None:
+    port = CompletionPort()
+    port.post_live(LivePacket(1, _counted))
+    port.post(Packet(2))
+    first = port.get(0)
+    assert first is not None
+    assert (first.key, first.transferred) == (1, 1)
+    assert keys([port.get(0)]) == [2]  # type: ignore[list-item]
+
+
+def test_a_live_packet_about_nothing_is_passed_by() -> None:
+    port = CompletionPort()
+    port.post_live(LivePacket(1, _lapsed))
+    assert port.get(0) is None
+    for key in (1, 2):
+        port.post_live(LivePacket(key, _lapsed if key == 1 else _counted))
+    assert keys(port.get_many(4, 0)) == [2]
+    port.post_live(LivePacket(1, _lapsed))
+    assert port.get_many(4, 0) == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_wait_goes_on_behind_a_packet_about_nothing(many: bool) -> None:
+    port = CompletionPort()
+    waiter = Running(lambda: port.get_many(2, LONG) if many else port.get(LONG))
+    for key in (1, 2):
+        blocked_on(port)(1)
+        port.post_live(LivePacket(key, _lapsed))
+    blocked_on(port)(1)
+    port.post(Packet(3))
+    result = waiter.result()
+    assert keys(result if many else [result]) == [3]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_time_of_a_wait_is_not_begun_anew(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(ports, "_monotonic", lambda: now[0])
+    port = CompletionPort()
+
+    def late(packet: LivePacket) -> bool:
+        now[0] += 1.0
+        return False
+
+    waiter = Running(lambda: port.get_many(2, 1.0) if many else port.get(1.0))
+    blocked_on(port)(1)
+    port.post_live(LivePacket(1, late))
+    assert not waiter.result()
