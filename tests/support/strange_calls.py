@@ -45,7 +45,7 @@ class Strange:
 
     def __init__(self, parameter: inspect.Parameter, socket: int) -> None:
         name = parameter.name.lower()
-        number = parameter.annotation in (int, "int")
+        number = parameter.annotation in (int, "int", float, "float")
         pointer = name.startswith(("lp", "p", "h")) or not number
         self.usual: Any = None
         self.values: list[Any]

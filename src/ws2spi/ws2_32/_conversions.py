@@ -89,7 +89,7 @@ def htond(Value: float) -> int:
     Source: winsock2.h, nf-winsock2-htond.
     Differs: nothing.
     """
-    return int.from_bytes(struct.pack(">d", Value), "little")
+    return int.from_bytes(bytes(ctypes.c_double(Value))[::-1], "little")
 
 
 def ntohd(Value: int) -> float:

@@ -4,6 +4,8 @@ The DLL exports none of them; they are here so that code which uses them finds t
 """
 
 import ctypes
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from ws2spi._abi import constants as c
@@ -11,9 +13,10 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, load_dword, read_bytes, store_int, write_bytes
 from ws2spi._abi.types import DWORD
 from ws2spi.ws2_32 import _sockets
-from ws2spi.ws2_32._route import failed
+from ws2spi.ws2_32._route import failed, route
 
 _STORAGE = 128  # sockaddr_storage
+_MOST_SOURCES = 1 << 16  # beyond what any system takes, so that a wild count asks for no wild memory
 _IPV4, _ANY = (c.SIO_GET_MULTICAST_FILTER, c.SIO_SET_MULTICAST_FILTER, 4), (c.SIOCGMSFILTER, c.SIOCSMSFILTER, _STORAGE)
 
 
@@ -31,7 +34,7 @@ def SetIpv4SourceFilter(
     Source: ws2tcpip.h, nf-ws2tcpip-setipv4sourcefilter.
     Differs: a group that was not joined is joined; the page is silent (RFC 3678 has no join beside it).
     """
-    return _set(Socket, _IPV4, _in_addr(Group) + _in_addr(Interface), FilterMode, SourceCount, SourceList)
+    return _set(Socket, _IPV4, lambda: _in_addr(Group) + _in_addr(Interface), FilterMode, SourceCount, SourceList)
 
 
 def GetIpv4SourceFilter(
@@ -46,7 +49,7 @@ def GetIpv4SourceFilter(
     Source: ws2tcpip.h, nf-ws2tcpip-getipv4sourcefilter.
     Differs: nothing.
     """
-    return _get(Socket, _IPV4, _in_addr(Group) + _in_addr(Interface), FilterMode, SourceCount, SourceList)
+    return _get(Socket, _IPV4, lambda: _in_addr(Group) + _in_addr(Interface), FilterMode, SourceCount, SourceList)
 
 
 def SetSourceFilter(
@@ -62,10 +65,7 @@ def SetSourceFilter(
     Source: ws2tcpip.h, nf-ws2tcpip-setsourcefilter.
     Differs: as SetIpv4SourceFilter.
     """
-    try:
-        head = _group_head(Interface, Group, GroupLength)
-    except WinsockError as error:
-        return failed(error, c.SOCKET_ERROR)
+    head = functools.partial(_group_head, Interface, Group, GroupLength)
     return _set(Socket, _ANY, head, FilterMode, SourceCount, SourceList)
 
 
@@ -82,17 +82,14 @@ def GetSourceFilter(
     Source: ws2tcpip.h, nf-ws2tcpip-getsourcefilter.
     Differs: nothing.
     """
-    try:
-        head = _group_head(Interface, Group, GroupLength)
-    except WinsockError as error:
-        return failed(error, c.SOCKET_ERROR)
+    head = functools.partial(_group_head, Interface, Group, GroupLength)
     return _get(Socket, _ANY, head, FilterMode, SourceCount, SourceList)
 
 
 def _in_addr(address: Any) -> bytes:
-    if isinstance(address, ctypes.Structure | ctypes.Union | bytes):
-        return bytes(address)[:4].ljust(4, b"\0")
-    return (int(address) & 0xFFFFFFFF).to_bytes(4, "little")
+    if isinstance(address, int):
+        return (address & 0xFFFFFFFF).to_bytes(4, "little")
+    return read_bytes(address, 4) if address_of(address) else bytes(4)
 
 
 def _group_head(index: int, group: Any, length: int) -> bytes:
@@ -103,27 +100,42 @@ def _group_head(index: int, group: Any, length: int) -> bytes:
     return (index & 0xFFFFFFFF).to_bytes(8, "little") + read_bytes(group, length).ljust(_STORAGE, b"\0")
 
 
-def _set(s: int, codes: tuple[int, int, int], head: bytes, mode: int, count: int, sources: Any) -> int:
+Head = Callable[[], bytes]  # what names group and interface, read once the socket was looked at
+
+
+def _set(s: int, codes: tuple[int, int, int], head: Head, mode: int, count: int, sources: Any) -> int:
     _, code, unit = codes
-    if count and not address_of(sources):
-        return failed(WinsockError(WSAError.WSAEFAULT, "SourceList"), c.SOCKET_ERROR)
-    data = head + bytes(DWORD(mode)) + bytes(DWORD(count)) + read_bytes(sources, count * unit)
+    try:
+        route(s)
+        data = head() + bytes(DWORD(mode)) + bytes(DWORD(count))
+        if count and not address_of(sources):
+            raise WinsockError(WSAError.WSAEFAULT, "SourceList")
+        if not 0 <= count <= _MOST_SOURCES:
+            raise WinsockError(WSAError.WSAENOBUFS, f"{count} sources")
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
+    data += read_bytes(sources, count * unit)
     return _sockets.WSAIoctl(s, code, data, len(data), None, 0, ctypes.byref(DWORD()), None, None)
 
 
-def _get(s: int, codes: tuple[int, int, int], head: bytes, mode: Any, count: Any, sources: Any) -> int:
+def _get(s: int, codes: tuple[int, int, int], head: Head, mode: Any, count: Any, sources: Any) -> int:
     code, _, unit = codes
-    room = load_dword(count) if address_of(count) else 0
-    if not address_of(mode) or not address_of(count) or (room and not address_of(sources)):
-        return failed(WinsockError(WSAError.WSAEFAULT, "a NULL pointer"), c.SOCKET_ERROR)
-    answer = ctypes.create_string_buffer(len(head) + 8 + room * unit)
+    try:
+        route(s)
+        asked = head()
+        room = load_dword(count) if address_of(count) else 0
+        if not address_of(mode) or not address_of(count) or (room and not address_of(sources)):
+            raise WinsockError(WSAError.WSAEFAULT, "a NULL pointer")
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
+    answer = ctypes.create_string_buffer(len(asked) + 8 + min(room, _MOST_SOURCES) * unit)
     got = DWORD()
-    done = _sockets.WSAIoctl(s, code, head, len(head), answer, len(answer), ctypes.byref(got), None, None)
+    done = _sockets.WSAIoctl(s, code, asked, len(asked), answer, len(answer), ctypes.byref(got), None, None)
     if not done:
         data = answer.raw[: got.value]
-        store_int(mode, int.from_bytes(data[len(head) : len(head) + 4], "little"))
-        store_int(count, int.from_bytes(data[len(head) + 4 : len(head) + 8], "little"))
-        write_bytes(sources, data[len(head) + 8 :])
+        store_int(mode, int.from_bytes(data[len(asked) : len(asked) + 4], "little"))
+        store_int(count, int.from_bytes(data[len(asked) + 4 : len(asked) + 8], "little"))
+        write_bytes(sources, data[len(asked) + 8 :])
     return done
 
 
