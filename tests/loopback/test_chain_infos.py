@@ -42,7 +42,7 @@ class Recorder(PassThrough):
             handle: int = lower(af, type, protocol, info, *rest)
             return handle
 
-        self.lower = self.lower.copy()
+        self.lower = ws2_32.WSPPROC_TABLE.from_buffer_copy(self.lower)
         self.lower.lpWSPSocket = socket
         return code
 

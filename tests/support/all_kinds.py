@@ -13,8 +13,8 @@ from typing import Any
 
 from support.pass_through import INVALID_SOCKET, SOCKET_ERROR, PassThrough
 from ws2spi._abi.types import INT, SOCKET, UINT, WSPDATA, WSPPROC_NAMES, fd_set
-from ws2spi._runtime.tables import ProcTable
 from ws2spi.testing.conformance.subject import ARRANGEMENTS, arranged
+from ws2spi.ws2_32 import WSPPROC_TABLE
 
 byref = ctypes.byref
 _TRANSLATED = (
@@ -32,7 +32,7 @@ class AllKinds:
 
     def __init__(self) -> None:
         self.parts: dict[int, PassThrough] = {}  # {catalog id of our chain: who serves it}
-        self.started: dict[int, tuple[PassThrough, ProcTable]] = {}
+        self.started: dict[int, tuple[PassThrough, Any]] = {}
         self.own_id = 0
 
     def installed(self, entries: Any) -> None:
@@ -58,16 +58,16 @@ class AllKinds:
         kind = (structure.iAddressFamily, structure.iSocketType, structure.iProtocol)
         catalog_id = self.kinds[kind]
         if catalog_id not in self.started:
-            table = ProcTable()
+            table = WSPPROC_TABLE()
             part = self.parts[catalog_id]
-            code = part.WSPStartup(self.version, ctypes.pointer(WSPDATA()), info, self.up, table)
+            code = part.WSPStartup(self.version, ctypes.pointer(WSPDATA()), info, self.up, ctypes.pointer(table))
             if code:
                 lpErrno.contents.value = code
                 return INVALID_SOCKET
             self.started[catalog_id] = part, table
         return self.started[catalog_id][0].WSPSocket(af, type, protocol, info, g, flags, lpErrno)
 
-    def _owner(self, s: int, lpErrno: Any) -> tuple[PassThrough, ProcTable] | None:
+    def _owner(self, s: int, lpErrno: Any) -> tuple[PassThrough, Any] | None:
         value = ctypes.c_uint64()
         if self.up.lpWPUQuerySocketHandleContext(s, byref(value), lpErrno):
             return None

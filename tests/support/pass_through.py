@@ -25,7 +25,7 @@ from ws2spi._abi.types import (
 )
 from ws2spi._runtime.catalog import CatalogEntry
 from ws2spi._runtime.loading import install_provider, load_startup
-from ws2spi._runtime.tables import ProcTable
+from ws2spi.ws2_32 import WSPPROC_TABLE
 
 byref = ctypes.byref
 SOCKET_ERROR, INVALID_SOCKET = -1, 2**64 - 1
@@ -120,7 +120,7 @@ class PassThrough:
         failed = UpcallTable.lpWPUGetProviderPath(byref(self.lower_info.ProviderId), path, byref(length), byref(INT()))
         assert not failed
         startup = load_startup(bytes(path).decode("utf-16-le").partition("\0")[0])
-        self.lower = ProcTable()
+        self.lower = WSPPROC_TABLE()
         # A base provider gets its own info, another layer the chain's, unchanged.
         layered = self.layered_below = self.lower_info.ProtocolChain.ChainLen != 1
         code = startup(
@@ -128,12 +128,12 @@ class PassThrough:
             lpWSPData,
             lpProtocolInfo if layered else ctypes.pointer(self.lower_info),
             UpcallTable,
-            self.lower,
+            byref(self.lower),
         )
         if code:
             return code
         for name in WSPPROC_NAMES:
-            setattr(lpProcTable, f"lp{name}", getattr(self, name, None) or self._unsupported)
+            setattr(lpProcTable.contents, f"lp{name}", getattr(self, name, None) or self._unsupported)
         lpWSPData.contents.wVersion = lpWSPData.contents.wHighVersion = 0x0202
         return 0
 
@@ -446,7 +446,7 @@ class PassThrough:
         done = self.lower.lpWSPGetOverlappedResult(
             record.context.lower, lpOverlapped, byref(count), False, byref(out_flags), byref(code)
         )
-        if not done and code.value != WSAENOTSOCK:
+        if not done:
             error = code.value
         self._tell(record, error, count.value if done else transferred, out_flags.value)
 

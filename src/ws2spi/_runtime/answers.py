@@ -35,14 +35,14 @@ def failure_of(name: str) -> int:
 
 
 class Checked:
-    """Reports each kind of slip of one function once."""
+    """Reports each kind of slip of one function once; `owner` says whose it is."""
 
-    __slots__ = ("_failure", "_function", "_name", "_owner", "_told")
+    __slots__ = ("_failure", "_function", "_name", "_told", "owner")
 
     def __init__(self, name: str, function: Callable[..., Any], owner: str) -> None:
         self._name = name
         self._function = function
-        self._owner = owner
+        self.owner = owner
         self._failure = failure_of(name)
         self._told: set[str] = set()
 
@@ -91,7 +91,7 @@ class Checked:
         kind = what.partition(" ")[0]
         if kind not in self._told:
             self._told.add(kind)
-            reports.report(f"{self._owner}: {self._name.removeprefix('lp')} {_verb(what)}")
+            reports.report(f"{self.owner}: {self._name.removeprefix('lp')} {_verb(what)}")
 
 
 def _verb(what: str) -> str:

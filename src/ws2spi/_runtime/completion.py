@@ -254,11 +254,12 @@ def _announce(entry: SocketEntry, record: Overlapped, code: int, transferred: in
             expected.ended(code, transferred)
             return
     status = status_from_wsa(code)
+    # Before the client is told: a port that it associates after that is not told of what was over by then.
+    port, key = entry.port, entry.key
     record.complete(status, transferred)
-    port = entry.port
     if port is not None and record.packet and not skip_packet:
         told = record if record.structure is None else record.structure
-        port.post(Packet(entry.key, transferred, told, status))
+        port.post(Packet(key, transferred, told, status))
 
 
 # Results

@@ -18,13 +18,14 @@ from ws2spi._abi.memory import deref
 from ws2spi._abi.types import WSAPROTOCOL_INFOW, WSPDATA, WSPPROC_NAMES
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.catalog import PATH_PREFIX, CatalogEntry, Loader, StoredCatalog
+from ws2spi._runtime.function_tables import WSPPROC_TABLE, call_startup, table_behind
 from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
 from ws2spi._runtime.resolving import NoEntryPointError, resolve
 from ws2spi._runtime.serve import table_of
-from ws2spi._runtime.signatures import typed
+from ws2spi._runtime.signatures import name_owner
 from ws2spi._runtime.table_provider import TableProvider
-from ws2spi._runtime.tables import Startup, start
+from ws2spi._runtime.tables import ProcTable, Startup, start
 
 # Loaded by name: it stands on a lower floor than this folder.
 _LAYERED = "ws2spi.providers.layered"
@@ -168,7 +169,11 @@ def loader_of(path: str) -> Loader:
             detail = f"{path}: it looks at bytes, and was installed as an IFS layer, which never sees them"
             raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, detail)
         _stacks[key] = found
-        provider: Provider = importlib.import_module(_LAYERED).LayeredProvider(found, ifs=entry.ifs)
+        below = runtime.catalog.get(entry.chain[1]) if len(entry.chain) > 1 else None
+        ifs = entry.ifs and below is not None and below.ifs  # else there is no descriptor to pass on
+        provider: Provider = importlib.import_module(_LAYERED).LayeredProvider(
+            found, ifs=ifs, provider_id=entry.provider_id
+        )
         return provider
 
     return load
@@ -185,12 +190,12 @@ def startup_of(provider: Provider) -> Startup:
         if requested < _LOWEST:
             return WSAError.WSAVERNOTSUPPORTED
         data = deref(data_argument, WSPDATA)
-        if data is None or table_argument is None:
+        if data is None or table_behind(table_argument) is None:
             return WSAError.WSAEFAULT
         major, minor = min(requested, _HIGHEST)
         data.wVersion, data.wHighVersion = major | minor << 8, HIGHEST_VERSION
         data.szDescription = "ws2spi"
-        target = getattr(table_argument, "contents", table_argument)
+        target = table_behind(table_argument)
         source = table_of(provider)
         for name in WSPPROC_NAMES:
             setattr(target, f"lp{name}", getattr(source, f"lp{name}"))
@@ -201,16 +206,20 @@ def startup_of(provider: Provider) -> Startup:
 
 
 def _typed_startup(startup: Startup) -> Startup:
-    """Return `startup` with the functions it fills in made to receive pointers of their declared types."""
+    """Return `startup` with the functions it fills in made to receive pointers of their declared types, as it does."""
 
     @functools.wraps(startup)
     def call(version: int, data: Any, info: Any, upcalls: Any, table_argument: Any) -> int:
-        code = startup(version, data, info, upcalls, table_argument)
-        table = getattr(table_argument, "contents", table_argument)
-        for name in WSPPROC_NAMES:
-            function = getattr(table, f"lp{name}")
+        table = table_behind(table_argument)
+        # It may copy bytes into it, so that what it gets is a structure in any case.
+        memory = WSPPROC_TABLE() if isinstance(table, ProcTable) else table
+        code = call_startup(startup, version, data, info, upcalls, memory)
+        for name in WSPPROC_NAMES if memory is not None else ():
+            function = getattr(memory, f"lp{name}")
             if function:
-                setattr(table, f"lp{name}", typed(f"lp{name}", function, _owner(info)))
+                name_owner(function, _owner(info))
+                if memory is not table:
+                    setattr(table, f"lp{name}", function)
         return code
 
     return call

@@ -3,7 +3,7 @@
 A socket of a provider written in Python is looked at as it is. For one of a hand-written provider the DLL asks that
 provider with SIO_BSP_HANDLE_POLL which handle to poll. Another handle is polled in its place, down to one that can be
 looked at; its own handle means that the provider wants the call: it gets SIO_EXT_POLL. A provider that does not answer
-is bypassed: its base handle is polled.
+is bypassed: its base handle is polled. So is that of one that wants the call and then hands it down as it came.
 """
 
 import ctypes
@@ -27,12 +27,13 @@ _TURN = 0.01  # seconds between two looks at providers that want the call, while
 Seen = tuple[Observable, SocketEntry]
 
 
-def poll(members: list[tuple[int, int]], milliseconds: int) -> tuple[int, list[int]]:
+def poll(members: list[tuple[int, int]], milliseconds: int, *, below: bool = False) -> tuple[int, list[int]]:
     """Look at (socket, events) until one of them shows something.
 
     Parameters:
         members: a socket with its top bit set is left out, as INVALID_SOCKET is.
         milliseconds: 0: look once; negative: no limit.
+        below: the call has come down through its provider, so nobody is asked whether he wants it.
     Returns: how many sockets show something, and the flags of each member; POLLNVAL, not counted, for no socket.
     Errors:
         WSAEINVAL: no members, or an event that cannot be asked for.
@@ -41,7 +42,7 @@ def poll(members: list[tuple[int, int]], milliseconds: int) -> tuple[int, list[i
     """
     if not members:
         raise WinsockError(WSAError.WSAEINVAL, "no sockets")
-    found = [None if number & _NEGATIVE else _pollable(number) for number, _ in members]
+    found = [None if number & _NEGATIVE else _pollable(number, below) for number, _ in members]
     for one, (_, events) in zip(found, members, strict=True):
         if one is not None and events & ~_KNOWN:
             raise WinsockError(WSAError.WSAEINVAL, f"events {events:#x}")
@@ -121,7 +122,7 @@ class PollRefusedError(WinsockError):
         self.flags = flags
 
 
-def _pollable(number: int) -> Seen | SocketEntry | None:
+def _pollable(number: int, below: bool) -> Seen | SocketEntry | None:
     """Who answers for a socket: a provider and its entry, or the entry of a provider that wants the call; or nobody."""
     for _ in range(_DEEPEST):
         entry = sockets.entries.get(number)
@@ -131,7 +132,7 @@ def _pollable(number: int) -> Seen | SocketEntry | None:
             provider: Any = one.provider
             if hasattr(provider, "observe"):
                 return provider, one
-        asked = _handle(entry, c.SIO_BSP_HANDLE_POLL)
+        asked = None if below else _handle(entry, c.SIO_BSP_HANDLE_POLL)
         if asked == number:
             return entry
         if asked is None:

@@ -5,6 +5,8 @@ provider written in Python attaches a client of its own; for one with a procedur
 """
 
 import ctypes
+import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,9 +42,10 @@ def attach(entry: SocketEntry) -> None:
     pair = entry.pair
     if pair is not None:
         pair.given_out = True
-    if pair is not None and isinstance(entry.provider, TableProvider):
+    maker = entry.maker()
+    if pair is not None and isinstance(maker.provider, TableProvider):
         pair.on_gone = lambda: _closed_elsewhere(entry)
-        client = TableClient(entry)
+        client = TableClient(maker)  # whose handles work as files; IFS layers above are bypassed, as their page says
         pair.receivable = client.receivable
         pair.attach(client)
 
@@ -62,7 +65,7 @@ def closes_later(entry: SocketEntry) -> bool:
         closed from now on; its number stays taken until then, because the provider knows the socket by it.
     """
     pair = entry.pair
-    if pair is None or not pair.given_out or not isinstance(entry.provider, TableProvider):
+    if pair is None or not pair.given_out or not isinstance(entry.maker().provider, TableProvider):
         return False
     if entry.table is _CLOSED_TABLE:
         return False
@@ -152,14 +155,15 @@ def selected(number: int, active: bool) -> None:
 
 def _pair_of(number: int) -> Any:
     entry = sockets.entries.get(number)
-    return entry.pair if entry is not None and isinstance(entry.provider, TableProvider) else None
+    return entry.pair if entry is not None and isinstance(entry.maker().provider, TableProvider) else None
 
 
 def receive_made(entry: SocketEntry) -> None:
     """A receive did not reach its provider, who has to know that one was made: even that re-enables network events."""
-    reenable = getattr(entry.provider, "reenable", None)
+    maker = entry.maker()
+    reenable = getattr(maker.provider, "reenable", None)
     if reenable is not None:
-        reenable(entry, c.FD_READ | c.FD_OOB)
+        reenable(maker, c.FD_READ | c.FD_OOB)
 
 
 def receive_moved(
@@ -245,7 +249,7 @@ def after_ioctl(s: Any, code: int, given: Any, answer: Any) -> None:
     if code not in (c.FIONBIO, c.FIONREAD):
         return
     entry = sockets.entries.get(getattr(s, "value", s))
-    if entry is None or entry.pair is None or not isinstance(entry.provider, TableProvider):
+    if entry is None or entry.pair is None or not isinstance(entry.maker().provider, TableProvider):
         return
     if code == c.FIONBIO:
         entry.pair.nonblocking = bool(load_dword(given))
@@ -423,7 +427,7 @@ class TableClient:
         return not failed and bool(waiting.value)
 
     def descriptor(self) -> int:
-        """Return the base socket's descriptor, to be watched for data; -1 where the provider does not tell."""
+        """Return the base socket's descriptor, to be watched for data; -1 where the provider tells of no socket."""
         output, returned, code = ctypes.c_uint64(), DWORD(), INT()
         failed = self._table.lpWSPIoctl(
             self._entry.number,
@@ -438,4 +442,8 @@ class TableClient:
             ctypes.byref(own_structure()),
             ctypes.byref(code),
         )
-        return -1 if failed else output.value
+        try:
+            there = not failed and stat.S_ISSOCK(os.fstat(output.value).st_mode)
+        except (OSError, OverflowError):
+            there = False
+        return output.value if there else -1

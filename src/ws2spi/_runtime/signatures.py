@@ -11,7 +11,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ws2spi._abi.memory import address_of, deref
+from ws2spi._abi.errors import WSAError
+from ws2spi._abi.memory import address_of, deref, load_int
 from ws2spi._abi.types import (
     BYTE,
     LPDWORD,
@@ -29,7 +30,10 @@ from ws2spi._abi.types import (
 from ws2spi._runtime.answers import Checked
 from ws2spi._runtime.arguments import as_routine, routine_argument
 
+NOBODY = "a provider"
+
 _CArgument: Any = type(ctypes.byref(ctypes.c_int()))
+_Pointer: Any = ctypes._Pointer
 _Function: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
 
 _addr: Any = ctypes.POINTER(SOCKADDR)
@@ -120,15 +124,74 @@ def _converted(kind: Any, argument: Any) -> Any:
     return any_pointer(argument) if kind is _call else pointer_to(argument, kind)
 
 
-def typed(name: str, function: Callable[..., int], owner: str = "a provider") -> Callable[..., int]:
+def _compiled(name: str, function: Any) -> Callable[..., int]:
+    """Return a C function, or one with a ctypes prototype, so that it takes what a plain Python function does.
+
+    Pointers become those that it declares, structures of a script's own included.
+    """
+    declared = tuple(function.argtypes or ())
+    if not declared:
+        return function  # type: ignore[no-any-return]
+    kinds = POINTERS[name]
+    routine_place = kinds.index(_call) if _call in kinds else -1
+    overlapped_place = kinds.index(_ov) if routine_place >= 0 else -1
+
+    def call(*arguments: Any) -> int:
+        given = list(arguments)
+        pending = 0
+        if routine_place >= 0:
+            routine = given[routine_place]
+            if callable(routine) and not isinstance(routine, _Function):
+                # One C function for all of them: the routine is known by its operation until it has been called.
+                pending = address_of(given[overlapped_place])
+                _routines[pending] = routine
+                routine = _dispatch
+            given[routine_place] = _as_declared(declared[routine_place], routine)
+        for place, kind in enumerate(declared):
+            if place != routine_place:
+                given[place] = _as_declared(kind, given[place])
+        result: int = function(*given)
+        if pending and result and load_int(arguments[-1]) != WSAError.WSA_IO_PENDING:
+            _routines.pop(pending, None)
+        return result
+
+    return functools.wraps(function)(call) if hasattr(function, "__name__") else call
+
+
+def _as_declared(kind: Any, argument: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, _Pointer):
+        return pointer_to(argument, kind)
+    if isinstance(kind, type) and issubclass(kind, _Function):
+        return kind(address_of(argument)) if address_of(argument) else kind()
+    if kind is ctypes.c_void_p:
+        return address_of(argument)
+    return argument
+
+
+_routines: dict[int, Callable[..., Any]] = {}  # {address of an OVERLAPPED: the routine that its end calls}
+
+
+def _end(code: int, transferred: int, overlapped: Any, flags: int) -> None:
+    routine = _routines.pop(address_of(overlapped), None)
+    if routine is not None:
+        routine(code, transferred, overlapped, flags)
+
+
+_dispatch = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(OVERLAPPED), ctypes.c_uint32)(_end)
+
+
+def typed(name: str, function: Callable[..., int], owner: str = NOBODY) -> Callable[..., int]:
     """Return a table's function so that it receives pointers of the declared types, and answers as the SPI says.
 
     Parameters:
         owner: whose function it is, for reports.
     """
-    if isinstance(function, _Function) or getattr(function, "takes_any_pointer", False):
+    if getattr(function, "takes_any_pointer", False):
         return function
     kinds = POINTERS[name]
+    if isinstance(function, _Function):
+        function = _compiled(name, function)
+        kinds = (None,) * len(kinds)
     checked = Checked(name, function, owner)
 
     @functools.wraps(function)
@@ -136,4 +199,12 @@ def typed(name: str, function: Callable[..., int], owner: str = "a provider") ->
         return checked(*[_converted(kind, one) for kind, one in zip(kinds, arguments, strict=True)])
 
     call.takes_any_pointer = True  # type: ignore[attr-defined]
+    call.checked = checked  # type: ignore[attr-defined]
     return call
+
+
+def name_owner(function: Any, owner: str) -> None:
+    """Say whose function it is that `typed` has made, if nobody has yet."""
+    checked = getattr(function, "checked", None)
+    if isinstance(checked, Checked) and checked.owner == NOBODY:
+        checked.owner = owner

@@ -98,6 +98,13 @@ class SocketEntry:
             yield entry
             entry = entry.below
 
+    def maker(self) -> "SocketEntry":
+        """Return the entry of who made the handle: the lowest one."""
+        entry = self
+        while entry.below is not None:
+            entry = entry.below
+        return entry
+
     def of(self, provider: Provider) -> "SocketEntry | None":
         """Return the entry that `provider` made for this number, or None."""
         for entry in self.layers():
@@ -141,13 +148,13 @@ class SocketTable:
     def overlay(self, entry: SocketEntry) -> None:
         """Register a number again for an IFS layer: the last registration wins, the lower one stays reachable below.
 
-        The port belongs to the handle, not to a layer, so the new entry takes it over.
+        The port and the pair belong to the handle, not to a layer, so the new entry has them too.
         """
         lower = self.entries.get(entry.number)
         if lower is not None and lower.inode == entry.inode:
             entry.below = lower.below if lower.provider is entry.provider else lower
             entry.port, entry.key, entry.skip_on_success = lower.port, lower.key, lower.skip_on_success
-            entry.overlapped = lower.overlapped
+            entry.overlapped, entry.pair = lower.overlapped, lower.pair
             self.entries[entry.number] = entry
         else:
             self.insert(entry)

@@ -5,6 +5,7 @@ import importlib
 import itertools
 from typing import Any
 
+from ws2spi._abi.errors import WinsockError
 from ws2spi.ctypes._function import HRESULT, Function
 
 # {DLL name: module}; wsock32 is the old name under which the Berkeley functions were exported.
@@ -15,14 +16,26 @@ _FACES = {
     "ws2_32": "ws2spi.ws2_32",
     "wsock32": "ws2spi.ws2_32",
 }
+_LOADING = "ws2spi._runtime.loading"  # by name: most scripts load no provider
 _numbers = itertools.count(0x7FF0000, 0x10000)
+
+
+def _entry_point(path: str) -> Any:
+    """The WSPStartup of the provider at a path: what LoadLibrary and GetProcAddress give a layer above it."""
+    try:
+        return importlib.import_module(_LOADING).load_startup(path)
+    except WinsockError as error:
+        known = " and ".join(sorted(_FACES))
+        detail = f"ws2spi has {known}, and providers: {error.detail}"
+        raise FileNotFoundError(f"Could not find module '{path}': {detail}") from None
 
 
 class WinDLL:
     """One loaded DLL, as `ctypes.WinDLL` has it: every function with settings of its own, c_int results by default.
 
     Parameters:
-        name: `kernel32`, `user32` or `ws2_32`, in any case, with or without folder and `.dll`.
+        name: `kernel32`, `mswsock`, `user32` or `ws2_32`, in any case, with or without folder and `.dll`; or where a
+            service provider is loaded from, as WPUGetProviderPath says: then `WSPStartup` is what it has.
         The others are accepted for the scripts' sake. There is one last error, so `use_last_error` changes nothing.
 
     Raises FileNotFoundError for another DLL.
@@ -41,17 +54,17 @@ class WinDLL:
     ) -> None:
         stem = name.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".dll")
         face = _FACES.get(stem)
-        if face is None:
-            raise FileNotFoundError(f"Could not find module '{name}': ws2spi has {' and '.join(sorted(_FACES))}")
         self._name = name
         self._handle = next(_numbers) if handle is None else handle
-        self._face = face
+        if face is None:
+            self.WSPStartup = _entry_point(name)
+        self._face = face or ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         try:
-            found = getattr(importlib.import_module(self._face), name)
+            found = getattr(importlib.import_module(self._face) if self._face else None, name)
         except AttributeError:
             raise AttributeError(f"function '{name}' not found") from None
         if isinstance(found, Function):

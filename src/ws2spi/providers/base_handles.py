@@ -30,12 +30,7 @@ def base_handle(entry: SocketEntry) -> int:
             lower = SocketTransport(state.connection.transport.sock.dup())
         except OSError as error:
             raise WinsockError(WSAError.WSAENOBUFS, "a base handle", errno=error.errno) from None
-        base = provider.register_lower(lower, info)
-        of_base: Socket = base.state
-        of_base.connected, of_base.accepted, of_base.connected_at = state.connected, state.accepted, state.connected_at
-        of_base.listening, of_base.blocking = state.listening, state.blocking
-        of_base.shut_recv, of_base.shut_send = state.shut_recv, state.shut_send
-        state.base = base
+        state.base = provider.register_lower(lower, info, state)
     number: int = state.base.number
     return number
 

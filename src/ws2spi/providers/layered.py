@@ -50,6 +50,9 @@ class LayeredProvider(SocketProvider):
         finally:
             _given.reset(token)
 
+    def adopt(self, token: int, info: CatalogEntry) -> int:
+        return super().adopt(token, self._own(info))
+
     def _own(self, info: CatalogEntry) -> CatalogEntry:
         """Our chain for what a hand-written layer above hands down: its own chain, unchanged, or our hidden entry."""
         if self._provider_id is None or (info.provider_id == self._provider_id and len(info.chain) > 1):
@@ -59,8 +62,11 @@ class LayeredProvider(SocketProvider):
             for entry in runtime.catalog.enum_protocols()
             if entry.provider_id == self._provider_id and entry.kind == info.kind
         ]
-        # Where we stand in a chain, our own id is followed by what is below us there.
-        return next((entry for entry in own if info.chain[-len(entry.chain) :] == entry.chain), own[0] if own else info)
+        # In a chain laid over one of ours stands its id; in a chain made by hand our own id, and then what is below us.
+        return next(
+            (one for one in own if one.catalog_id in info.chain or info.chain[-len(one.chain) :] == one.chain),
+            own[0] if own else info,
+        )
 
     def open(self, af: int, type: int, protocol: int, info: CatalogEntry) -> Connection:
         chain = _given.get() or info

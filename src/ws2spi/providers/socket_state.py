@@ -1,6 +1,7 @@
 """What a provider remembers of one socket."""
 
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ws2spi._engine.connection import Connection
@@ -108,3 +109,34 @@ class Socket:
     def __repr__(self) -> str:
         state = "listening" if self.listening else "connected" if self.connected else "idle"
         return f"<Socket {state} pending={len(self.pending)} {self.connection!r}>"
+
+
+def _of_upper(name: str) -> Any:
+    """A property that is the upper socket's."""
+
+    def read(self: "BaseSocket") -> Any:
+        return getattr(self.upper, name)
+
+    def write(self: "BaseSocket", value: Any) -> None:
+        setattr(self.upper, name, value)
+
+    return property(read, write)
+
+
+class BaseSocket(Socket):
+    """The base provider's socket under `upper`: both are one Linux socket, and share what becomes of it."""
+
+    __slots__ = ("upper",)
+
+    accepted = _of_upper("accepted")
+    connected = _of_upper("connected")
+    connected_at = _of_upper("connected_at")
+    listening = _of_upper("listening")
+    shut_recv = _of_upper("shut_recv")
+    shut_send = _of_upper("shut_send")
+
+    def __init__(self, connection: Connection, info: CatalogEntry, upper: Socket) -> None:
+        self.upper: Any = SimpleNamespace()  # what a new socket begins with goes nowhere
+        super().__init__(connection, info)
+        self.upper = upper
+        self.blocking = upper.blocking

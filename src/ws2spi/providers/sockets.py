@@ -32,7 +32,7 @@ from ws2spi.providers.extensions import CONNECTED, ExtensionCalls, refuse_limite
 from ws2spi.providers.lingers import linger
 from ws2spi.providers.multipoint import MultipointCalls, is_leaf
 from ws2spi.providers.network_events import NetworkEvents
-from ws2spi.providers.socket_state import Socket
+from ws2spi.providers.socket_state import BaseSocket, Socket
 from ws2spi.providers.stack import Stack
 
 Address = tuple[Any, ...]
@@ -72,9 +72,10 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         """A new connection of this provider's layers over what lies beneath them."""
         return self.stack.connection(runtime.engine, self.lower_socket(af, type, protocol))
 
-    def register_lower(self, lower: SocketTransport, info: CatalogEntry) -> SocketEntry:
-        """Register a Linux socket that exists already."""
-        return self._register(self.stack.connection(runtime.engine, lower), info)
+    def register_lower(self, lower: SocketTransport, info: CatalogEntry, upper: Socket) -> SocketEntry:
+        """Register the Linux socket that lies under `upper`."""
+        connection = self.stack.connection(runtime.engine, lower)
+        return self._register(connection, info, BaseSocket(connection, info, upper))
 
     def discard(self, entry: SocketEntry) -> None:
         """Close a socket that was adopted, whatever its mode."""
@@ -99,7 +100,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # Windows' default
         return SocketTransport(sock)
 
-    def _register(self, connection: Connection, info: CatalogEntry) -> SocketEntry:
+    def _register(self, connection: Connection, info: CatalogEntry, state: Socket | None = None) -> SocketEntry:
         """Give a connection its handle."""
         try:
             if self.ifs:
@@ -112,7 +113,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         except BaseException:
             connection.close()
             raise
-        return self._enrol(number, Socket(connection, info))
+        return self._enrol(number, state or Socket(connection, info))
 
     def _enrol(self, number: int, state: Socket) -> SocketEntry:
         """A new handle of a socket."""
@@ -317,6 +318,8 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         if state.selection is not None:
             state.selection.connect_ended(0)
         state.connection.tell_observers()
+        if state.base is not None:
+            state.base.state.connection.tell_observers()
 
     def _connect_datagram(self, state: Socket, address: Address) -> None:
         if address[:2] in (("0.0.0.0", 0), ("::", 0)):

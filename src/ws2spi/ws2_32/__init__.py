@@ -71,11 +71,10 @@ from ws2spi._abi.types import (
     WSAPROTOCOLCHAIN,
     WSATHREADID,
     WSPDATA,
-    WSPPROC_TABLE,
-    WSPUPCALLTABLE,
     fd_set,
     sockaddr,
 )
+from ws2spi._runtime.function_tables import WSPPROC_TABLE, WSPUPCALLTABLE
 from ws2spi.ctypes._function import exact
 from ws2spi.ws2_32 import (
     _addresses,

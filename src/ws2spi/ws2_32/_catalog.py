@@ -279,7 +279,7 @@ def WSCInstallProviderAndChains(
         WSAEFAULT: lpErrno is NULL (in the last error).
         WSAEINVAL: a NULL id, path or name; a path of MAX_PATH characters, or one that leads nowhere; a name that is too
             long; other flags than XP1_IFS_HANDLES; a list without entries; an id or name that is used already; nothing
-            matches an entry of the list; an IFS layer over a provider with handles of its own.
+            matches an entry of the list.
         WSAEINPROGRESS: another process has been installing for ten seconds.
         WSAEINVALIDPROCTABLE: what lies at the path is no provider.
         WSAENOBUFS: a number of entries that no list has, or no memory.

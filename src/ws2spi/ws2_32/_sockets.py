@@ -63,7 +63,8 @@ def _handed_out(handle: int, overlapped: bool) -> None:
     """A new socket leaves to the client: from now on its handle works as a file too."""
     entry = sockets.entries.get(handle)
     if entry is not None:
-        entry.overlapped = overlapped
+        for one in entry.layers():
+            one.overlapped = overlapped
         redirected.attach(entry)
 
 
@@ -115,7 +116,7 @@ def closesocket(s: int) -> int:
     if entry.table.lpWSPCloseSocket(entry.number, _byref(code)):
         refused(code)
         return c.SOCKET_ERROR
-    if entry.ifs:
+    if entry.maker().ifs:
         # There is no upcall that takes an IFS handle back, so the runtime forgets it when the provider has closed it.
         sockets.remove(entry)
     return 0

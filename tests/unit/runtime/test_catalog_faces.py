@@ -242,7 +242,6 @@ def test_codes_of_installing_a_layer(layers: str, tmp_path: Path, monkeypatch: p
     assert chains(A, good, kinds=[TCP]) == (0, UNTOUCHED)
     assert chains(A, good, "other") == (-1, E.WSAEINVAL)
     assert chains(B, good, "a") == (-1, E.WSAEINVAL)
-    assert chains(B, good, "b", XP1_IFS_HANDLES, [TCP]) == (-1, E.WSAEINVAL)
     for number in range(5):
         assert chains(uuid.UUID(int=10 + number), good, f"more {number}", 0, [TCP]) == (0, UNTOUCHED)
     assert chains(B, good, "one too many", 0, [TCP]) == (-1, E.WSANO_RECOVERY)
@@ -607,7 +606,8 @@ def test_no_argument_makes_an_exception(path: str, name: str, number: int, other
         result, code = code_of(function, *arguments)
         assert (result == 0) == (code == UNTOUCHED), (function, result, code)
     assert isinstance(order(number & 0xFFFFFFFF, other & 0xFFFFFFFF), int)
-    assert {problem.kind for problem in StoredCatalog().problems()} <= {"module"}
+    # "chain": the provider of the last call may lie below another one.
+    assert {problem.kind for problem in StoredCatalog().problems()} <= {"module", "chain"}
     code_of(ws2_32.WSCDeinstallProvider, byref(guid(B)))
 
 

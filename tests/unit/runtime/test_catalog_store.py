@@ -140,11 +140,19 @@ def test_refusals_of_a_layer(stored: StoredCatalog) -> None:
         (B, "/x.py", "b", 0, [(2, 1, 99)]),
         (A, "/x.py", "b"),
         (B, "/x.py", "a"),
-        (B, "/x.py", "b", XP1_IFS_HANDLES, [TCP]),  # over a layer with handles of its own
     ):
         refused(WSAError.WSAEINVAL, stored.install_chains, *arguments)
     stored.replace(lambda before: Snapshot((), {}, before.next_id))
     refused(WSAError.WSANO_RECOVERY, stored.install_chains, B, "/x.py", "b")
+
+
+def test_an_ifs_layer_over_handles_of_another_layers_own_promises_no_descriptors(stored: StoredCatalog) -> None:
+    """catalog 4: the attributes of a chain describe the chain as a whole"""
+    stored.install_chains(A, "/x.py", "a", 0, [TCP])
+    stored.install_chains(B, "/y.py", "b", XP1_IFS_HANDLES, [TCP, UDP])
+    own, over_a_layer, over_the_base = stored.entries()[:3]
+    assert (own.ifs, over_a_layer.ifs, over_the_base.ifs) == (True, False, True)
+    assert over_a_layer.provider_id != over_the_base.provider_id != own.provider_id
 
 
 def test_removing_a_member_leaves_a_broken_chain_and_verify_names_it(stored: StoredCatalog) -> None:

@@ -185,17 +185,15 @@ def unique_bases(snapshot: Snapshot) -> list[CatalogEntry]:
 def chain_over(own_id: int, lower: CatalogEntry, name: str, flags: int) -> CatalogEntry:
     """Return the entry of a layer laid over another entry, without id; it speaks for the whole chain.
 
-    ChainEntries[0] is the layer's own entry, [1] what it was laid over, then come the lower entry's own members.
+    ChainEntries[0] is the layer's own entry, [1] what it was laid over, then come the lower entry's own members. An IFS
+    layer passes on the handle from below, so its chain has XP1_IFS_HANDLES only over an entry that has it.
 
     Errors:
         WSANO_RECOVERY: the chain would be too long.
-        WSAEINVAL: an IFS layer over an entry that gives out handles of its own.
     """
     chain = (own_id, lower.catalog_id, *lower.chain[1:])
     if len(chain) > c.MAX_PROTOCOL_CHAIN:
         raise WinsockError(WSAError.WSANO_RECOVERY, f"a chain has at most {c.MAX_PROTOCOL_CHAIN} entries")
-    if flags and not lower.ifs:
-        raise _invalid(f"an IFS layer cannot lie over {lower.name!r}, whose handles are its own")
     title = f"{name} over [{lower.name}]"
     while len(title.encode("utf-16-le", "surrogatepass")) > 2 * c.WSAPROTOCOL_LEN:
         title = title[:-1]
@@ -203,7 +201,7 @@ def chain_over(own_id: int, lower: CatalogEntry, name: str, flags: int) -> Catal
         lower,
         name=title,
         catalog_id=0,
-        service_flags=lower.service_flags & ~c.XP1_IFS_HANDLES | flags,
+        service_flags=lower.service_flags if flags else lower.service_flags & ~c.XP1_IFS_HANDLES,
         chain=chain,
         base=False,
     )

@@ -27,7 +27,8 @@ def poll(block: bytes) -> bytes:
     if len(block) < _ARRAY + data.fds * ctypes.sizeof(WSAPOLLFD):
         raise WinsockError(WSAError.WSAEFAULT, f"{len(block)} bytes for {data.fds} sockets")
     elements = (WSAPOLLFD * data.fds).from_buffer(memory, _ARRAY)
-    data.result, flags = polling.poll([(element.fd, element.events & 0xFFFF) for element in elements], data.timeout)
+    members = [(element.fd, element.events & 0xFFFF) for element in elements]
+    data.result, flags = polling.poll(members, data.timeout, below=True)
     for element, shown in zip(elements, flags, strict=True):
         element.revents = shown
     return memory.raw[: len(block)]

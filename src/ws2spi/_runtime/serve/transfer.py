@@ -12,7 +12,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, is_null, load_dword, read_bytes, store_int, write_bytes
 from ws2spi._runtime.address_lists import AddressList
 from ws2spi._runtime.arguments import address_out, read_address, read_buffers
-from ws2spi._runtime.completion import Completion, begin, overlapped_of
+from ws2spi._runtime.completion import Completion, begin, overlapped_of, result_of
 from ws2spi._runtime.serve.answering import Family, boolean
 
 _PENDING = int(WSAError.WSA_IO_PENDING)
@@ -242,12 +242,24 @@ class Transfer(Family):
 
     @boolean
     def WSPGetOverlappedResult(self, s: int, lpOverlapped: Any, lpcbTransfer: Any, fWait: int, lpdwFlags: Any) -> int:
-        entry = self.entry(s)
-        if is_null(lpOverlapped) or is_null(lpcbTransfer):
-            raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED or no place for the number of bytes")
-        record = overlapped_of(lpOverlapped)
+        closed = None
         try:
-            transferred, flags = self.provider.get_overlapped_result(entry, record, bool(fWait))
+            entry = self.entry(s)
+        except WinsockError as error:
+            closed = error
+        if closed is None and (is_null(lpOverlapped) or is_null(lpcbTransfer)):
+            raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED or no place for the number of bytes")
+        if closed is not None and (is_null(lpOverlapped) or is_null(lpcbTransfer)):
+            raise closed
+        record = overlapped_of(lpOverlapped)
+        # A layer above has closed its lower socket and now takes what that has ended: the structure has the result.
+        if closed is not None and (record.pending or not (record.status or record.transferred)):
+            raise closed
+        try:
+            if closed is None:
+                transferred, flags = self.provider.get_overlapped_result(entry, record, bool(fWait))
+            else:
+                transferred, flags = result_of(record, False)
         except WinsockError as error:
             if error.code == WSAError.WSAEMSGSIZE:  # a datagram that was cut: what there was room for (witness I2)
                 store_int(lpcbTransfer, record.transferred)

@@ -93,6 +93,8 @@ def query_socket_handle_context(s: int) -> object:
     """
     try:
         entry = sockets.entries[s]
+        if entry.ifs:  # a layer above may have registered it again
+            entry = entry.maker()
         if not entry.ifs:
             return entry.context
     except (KeyError, TypeError):
@@ -107,7 +109,7 @@ def close_socket_handle(s: int) -> None:
         WSAENOTSOCK: `create_socket_handle` did not make the handle, or it is closed.
     """
     entry = _entries.get(s)
-    if entry is None or entry.ifs or _entries.pop(s, None) is not entry:
+    if entry is None or entry.maker().ifs or _entries.pop(s, None) is not entry:
         raise WinsockError(WSAError.WSAENOTSOCK, f"socket {s}")
     entry.pair.close()
 

@@ -23,7 +23,7 @@ def complete_overlapped_request(s: int, overlapped: Any, code: int, transferred:
         WSAEFAULT: no structure.
     """
     entry = sockets.entries.get(s)
-    if entry is None or entry.ifs:
+    if entry is None or entry.maker().ifs:
         raise WinsockError(WSAError.WSAEINVAL, f"socket {s}")
     if is_null(overlapped):
         raise WinsockError(WSAError.WSAEFAULT, "no OVERLAPPED")
