@@ -81,8 +81,10 @@ def _member(structure: type[ctypes.Structure], name: str) -> property:
 
 def _with_functions(structure: type[ctypes.Structure]) -> Callable[[Any], Any]:
     def add(kind: Any) -> Any:
-        for name, *_ in structure._fields_:
+        names = tuple(name for name, *_ in structure._fields_)
+        for name in names:
             setattr(kind, name, _member(structure, name))
+        kind.__slots__ = names  # what a provider that fills in all of them goes through
         return kind
 
     return add

@@ -145,7 +145,7 @@ def _pollable(number: int, below: bool) -> Seen | SocketEntry | None:
 
 def observable(number: int) -> Seen | None:
     """Who can be asked to tell what a socket shows; None for no socket, or one of a provider that wants the call."""
-    found = _pollable(number)
+    found = _pollable(number, below=False)
     return found if isinstance(found, tuple) else None
 
 
