@@ -3,9 +3,12 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ws2spi.cli import categories
 from ws2spi.cli.console import complain, say
 
 if TYPE_CHECKING:
+    import uuid
+
     from ws2spi._runtime.catalog.entries import CatalogEntry
     from ws2spi._runtime.catalog.snapshot import Snapshot
 
@@ -29,11 +32,6 @@ examples:
   ws2spi catalog verify
 """
 
-# {category: as it is typed}
-_CATEGORIES = {
-    "system": 0x80000000, "inspector": 0x1, "redirector": 0x2, "proxy": 0x4, "firewall": 0x8, "inbound-modify": 0x10,
-    "outbound-modify": 0x20, "crypto-compress": 0x40, "local-cache": 0x80,
-}  # fmt: skip
 _FAMILIES = {"inet": (2,), "inet6": (23,), "all": (2, 23)}
 _FAMILY_NAMES = {2: "IPv4", 23: "IPv6"}
 _PROTOCOL_NAMES = {6: "TCP", 17: "UDP"}
@@ -70,11 +68,12 @@ def add_parser(subparsers: Any) -> None:
         "--ifs", action="store_true", help="a hand-written provider gives out the handles of the one below"
     )
     install.add_argument(
-        "--categories", metavar="NAME,...", default="", help=f"LSP categories: {', '.join(_CATEGORIES)}"
+        "--categories", metavar="NAME,...", default="", help=f"LSP categories: {', '.join(categories.CATEGORIES)}"
     )
     remove = actions.add_parser("remove", help="remove a layer with its chains")
     remove.add_argument("layer", metavar="LAYER", help="its name, the id of one of its entries, or its provider id")
     remove.add_argument("--force", action="store_true", help="even if this breaks the chains of layers above it")
+    categories.add_parser(actions)
     order = actions.add_parser("order", help="put entries before the others, in the order given")
     order.add_argument(
         "entries", metavar="ENTRY", nargs="+", help="an entry's id, or a layer's name for all its entries"
@@ -93,7 +92,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     action = {
         "show": _show, "install": _install, "remove": _remove, "order": _order, "reset": _reset, "verify": _verify,
-        "export": _export, "import": _import,
+        "export": _export, "import": _import, "categories": categories.main,
     }[arguments.action]  # fmt: skip
     try:
         return action(arguments)
@@ -186,10 +185,10 @@ def _install(arguments: argparse.Namespace) -> int:
     from ws2spi.layers.registry import LayerSpecError, parse, provider_path
     from ws2spi.providers.stack import Stack
 
-    wanted = [word for word in arguments.categories.split(",") if word]
-    unknown = [word for word in wanted if word not in _CATEGORIES]
-    if unknown:
-        complain(f"there is no category {unknown[0]!r}; known are {', '.join(_CATEGORIES)}")
+    try:
+        wanted = categories.numbers(arguments.categories)
+    except ValueError as error:
+        complain(str(error))
         return 2
     try:
         found: Any = Stack([parse(arguments.layer)])
@@ -207,7 +206,6 @@ def _install(arguments: argparse.Namespace) -> int:
         complain(f"{name} looks at bytes: it cannot be an IFS layer, which never sees them")
         return _WRONG
     provider = uuid.uuid4()
-    categories = sum(_CATEGORIES[word] for word in set(wanted))
 
     def change(before: "Snapshot") -> "Snapshot":
         lower = {
@@ -218,7 +216,7 @@ def _install(arguments: argparse.Namespace) -> int:
         ifs = found.ifs if isinstance(found, Stack) else arguments.ifs
         flags = XP1_IFS_HANDLES if ifs and all(entry.ifs for entry in lower.values()) else 0
         after, _ = operations.install_chains(before, provider, path, name, flags, list(lower))
-        return operations.categorise(after, provider, categories) if categories else after
+        return operations.categorise(after, provider, wanted) if arguments.categories.strip(",") else after
 
     stored = StoredCatalog()
     stored.replace(change)
@@ -266,6 +264,21 @@ def _named(snapshot: "Snapshot", word: str) -> "CatalogEntry | None":
 def _layer_names(snapshot: "Snapshot") -> str:
     names = [entry.name for entry in snapshot.entries if not entry.chain_length]
     return f"; installed are {', '.join(names)}" if names else "; no layer is installed"
+
+
+def layer_of(snapshot: "Snapshot", word: str) -> "tuple[CatalogEntry, uuid.UUID]":
+    """The layer that `word` means: its own entry, and the provider id that it is installed under.
+
+    Errors:
+        ValueError: there is none.
+    """
+    entry = _named(snapshot, word)
+    if entry is None:
+        raise ValueError(f"there is no layer {word!r}{_layer_names(snapshot)}")
+    own = snapshot.get(entry.chain[0]) if entry.chain else entry
+    if own is None or own.chain_length:
+        raise ValueError(f"{entry.name!r} is no layer{_layer_names(snapshot)}")
+    return own, own.provider_id
 
 
 def _remove(arguments: argparse.Namespace) -> int:

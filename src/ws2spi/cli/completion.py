@@ -21,6 +21,8 @@ _ws2spi() {{
     case $before in
     -l|--layer) COMPREPLY=($(compgen -W "{layers}" -- "$word") $(compgen -f -X '!*.py' -- "$word")); return ;;
     --stack) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --categories|--set|--add) COMPREPLY=($(compgen -W "{categories}" -- "$word")); return ;;
+    --application) COMPREPLY=($(compgen -c -- "$word")); return ;;
     esac
     case $sub in
 {cases}
@@ -41,6 +43,8 @@ _ws2spi() {{
     case ${{words[CURRENT-1]}} in
     -l|--layer) compadd -- {layers}; _files -g '*.py'; return ;;
     --stack) _files; return ;;
+    --categories|--set|--add) compadd -- {categories}; return ;;
+    --application) _command_names -e; return ;;
     esac
     case ${{words[2]}} in
 {cases}
@@ -91,14 +95,20 @@ def _cases(words: Words, layers: list[str], reply: str) -> str:
     return "\n".join(f"    {name}) {reply.format(' '.join(options))} ;;" for name, options in own.items())
 
 
+def _categories() -> str:
+    from ws2spi.cli.categories import CATEGORIES
+
+    return " ".join([*CATEGORIES, "none"])
+
+
 def _bash(words: Words, layers: list[str]) -> str:
     cases = _cases(words, layers, 'COMPREPLY=($(compgen -W "{}" -- "$word"))')
-    return _BASH.format(subcommands=" ".join(words), layers=" ".join(layers), cases=cases)
+    return _BASH.format(subcommands=" ".join(words), layers=" ".join(layers), cases=cases, categories=_categories())
 
 
 def _zsh(words: Words, layers: list[str]) -> str:
     cases = _cases(words, layers, "compadd -- {}")
-    return _ZSH.format(subcommands=" ".join(words), layers=" ".join(layers), cases=cases)
+    return _ZSH.format(subcommands=" ".join(words), layers=" ".join(layers), cases=cases, categories=_categories())
 
 
 def _fish(words: Words, layers: list[str]) -> str:
@@ -113,6 +123,9 @@ def _fish(words: Words, layers: list[str]) -> str:
                 lines.append(f"complete -c ws2spi {seen} -s {option[1:]}")
             else:
                 lines.append(f"complete -c ws2spi {seen} -a {option}")
+    for option in ("categories", "set", "add"):
+        seen = '-n "__fish_seen_subcommand_from catalog"'
+        lines.append(f'complete -c ws2spi {seen} -l {option} -x -a "{_categories()}"')
     lines.append(f'complete -c ws2spi -n "__fish_seen_subcommand_from layers" -a "{" ".join(layers)}"')
     lines.append(f'complete -c ws2spi -n "__fish_seen_subcommand_from run" -s l -l layer -x -a "{" ".join(layers)}"')
     lines.append(

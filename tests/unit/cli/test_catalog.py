@@ -362,3 +362,97 @@ def test_a_run_over_a_broken_chain_or_a_base_of_another_is_refused(stored: Store
     stored.order([own.catalog_id, 1001, 1002, 1003, 1004])
     with pytest.raises(WinsockError, match="my own base"):
         over_installed([], ["true"])
+
+
+# -- categories --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An executable that the shell would find as `tool`."""
+    path = tmp_path / "bin" / "tool"
+    path.parent.mkdir()
+    path.touch(0o755)
+    monkeypatch.setenv("PATH", str(path.parent))
+    return str(path)
+
+
+def test_an_application_is_categorised_and_forgotten(catalog: Run, stored: StoredCatalog, program: str) -> None:
+    catalog("install", "log", "--categories", "inspector")
+    catalog("install", "log", "--name", "wall", "--categories", "firewall")
+    catalog("install", "log", "--name", "plain")
+    tool = ("categories", "--application", "tool")
+    assert catalog(*tool) == (0, f"{program}: -\npermits plain, wall, log\n", "")
+    assert catalog(*tool, "--set", "firewall") == (0, f"{program}: firewall\npermits wall\n", "")
+    assert stored.get_application(program, "") == 0x8
+    assert catalog(*tool, "--add", "inspector") == (0, f"{program}: inspector,firewall\npermits wall, log\n", "")
+    assert catalog(*tool, "--set", "none")[1] == f"{program}: none\npermits none of the installed layers\n"
+    assert stored.get_application(program, "") == 0
+    assert catalog(*tool, "--clear")[1] == f"{program}: -\npermits plain, wall, log\n"
+    with pytest.raises(WinsockError):
+        stored.get_application(program, "")
+
+
+def test_arguments_make_another_application(catalog: Run, stored: StoredCatalog, program: str) -> None:
+    tool = ("categories", "--application", program)
+    assert catalog(*tool, "--set", "proxy") == (0, f"{program}: proxy\n", "")
+    assert catalog(*tool, "--arguments=-v x")[1] == f"{program} -v x: -\nwhatever its arguments: proxy\n"
+    assert catalog(*tool, "--arguments=-v x", "--set", "firewall")[1] == f"{program} -v x: firewall\n"
+    assert (stored.get_application(program, ""), stored.get_application(program, "-v x")) == (4, 8)
+    assert catalog("categories")[1].splitlines()[2:] == [
+        f"{'APPLICATION':<{len(program) + 5}}  PERMITS",
+        f"{program:<{len(program) + 5}}  proxy",
+        f"{program} -v x  firewall",
+    ]
+    told = json.loads(catalog(*tool, "--arguments=-v x", "--json")[1])
+    assert told == {"application": program, "arguments": "-v x", "categories": ["firewall"], "layers": []}
+
+
+def test_a_layer_is_categorised_by_any_of_its_names(catalog: Run, stored: StoredCatalog) -> None:
+    catalog("install", "log")
+    own, chain = stored.entries()[:2]
+    for word, change, now in (
+        ("log", ("--set", "firewall,system"), 0x80000008),
+        (str(chain.catalog_id), ("--add", "proxy"), 0x8000000C),
+        (str(own.provider_id), ("--set", "none"), 0),
+        ("log", ("--clear",), None),
+    ):
+        assert catalog("categories", "--layer", word, *change)[0] == 0
+        assert stored.snapshot().providers[own.provider_id].categories == now
+    assert catalog("categories", "--layer", "log", "--json")[1] == '{\n  "layer": "log",\n  "categories": null\n}\n'
+    assert catalog("categories")[1] == (
+        "LAYER  CATEGORIES\nlog    -\n\nno application is categorised: each permits every layer\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--set", "firewall"), 2, "whose"),
+        (("--layer", "log", "--set", "firewal"), 2, "did you mean firewall"),
+        (("--layer", "log", "--set", ""), 2, "no categories"),
+        (("--layer", "log", "--set", "proxy", "--clear"), 2, "not allowed"),
+        (("--layer", "log", "--arguments", "x"), 2, "--application"),
+        (("--layer", "log", "--application", "tool"), 2, "not allowed"),
+        (("--layer", "nope", "--set", "proxy"), 1, "no layer 'nope'"),
+        (("--layer", "1001"), 1, "is no layer"),
+        (("--application", "nope", "--set", "proxy"), 1, "no program 'nope'"),
+    ],
+)
+def test_mistakes_with_categories(
+    catalog: Run, stored: StoredCatalog, program: str, words: tuple[str, ...], status: int, said: str
+) -> None:
+    catalog("install", "log")
+    before = stored.serial()
+    found = catalog("categories", *words)
+    assert (found[0], found[1]) == (status, "")
+    assert said in found[2]
+    assert stored.serial() == before
+
+
+@pytest.mark.parametrize("shell", sorted(_SHELLS))
+def test_categories_are_completed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    out = capsys.readouterr().out
+    assert "outbound-modify" in out
+    assert "categories" in out

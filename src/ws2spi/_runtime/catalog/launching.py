@@ -35,24 +35,24 @@ def stored_layers(argv: Sequence[str]) -> dict[int, list[StoredLayer]]:
         that is not the built-in one.
     """
     snapshot, applications, _ = StoredCatalog().view()
-    categories = permitted(applications, _found(argv[0]), " ".join(argv[1:])) if applications else None
+    categories = permitted(applications, found(argv[0]), " ".join(argv[1:])) if applications else None
     view = Catalog()
     view.take(snapshot, categories)
-    found: dict[int, list[StoredLayer]] = {}
+    layers: dict[int, list[StoredLayer]] = {}
     for family, number in _FAMILIES.items():
         entry = view.find(number, SOCK_STREAM, IPPROTO_TCP)
         view.check(entry)
-        found[family] = _layers(snapshot, entry)
-    return found
+        layers[family] = _layers(snapshot, entry)
+    return layers
 
 
 def _layers(snapshot: Snapshot, entry: CatalogEntry) -> list[StoredLayer]:
-    found: list[StoredLayer] = []
-    while entry.chain and len(found) < len(snapshot.entries):
+    layers: list[StoredLayer] = []
+    while entry.chain and len(layers) < len(snapshot.entries):
         known = snapshot.providers[entry.provider_id]
         own = snapshot.get(entry.chain[0])
         name = own.name if own is not None and not own.chain_length else entry.name
-        found.append(StoredLayer(name, known.path, known.owner or entry.provider_id))
+        layers.append(StoredLayer(name, known.path, known.owner or entry.provider_id))
         below = snapshot.get(entry.chain[1]) if len(entry.chain) > 1 else None
         if below is None:
             raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, f"{entry.name}: its chain is broken")
@@ -60,10 +60,10 @@ def _layers(snapshot: Snapshot, entry: CatalogEntry) -> list[StoredLayer]:
     if entry.provider_id not in BASE_PROVIDERS:
         detail = f"{entry.name} is a provider of its own, which only Winsock programs of Python can use"
         raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, detail)
-    return found
+    return layers
 
 
-def _found(program: str) -> str:
+def found(program: str) -> str:
     """Return the file that a program's name means, as the shell finds it."""
     if "/" in program:
         return program

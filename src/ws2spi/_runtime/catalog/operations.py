@@ -142,15 +142,15 @@ def reset(snapshot: Snapshot) -> Snapshot:
     return Snapshot(BASE_ENTRIES, providers, snapshot.next_id)
 
 
-def categorise(snapshot: Snapshot, provider_id: uuid.UUID, categories: int) -> Snapshot:
-    """Store the LSP categories of the layer whose own, hidden entry has this provider id.
+def categorise(snapshot: Snapshot, provider_id: uuid.UUID, categories: int | None) -> Snapshot:
+    """Store the LSP categories of the layer whose own, hidden entry has this provider id; None: not categorised.
 
     Errors:
         WSAEINVAL: no layer has it, or there is no such category.
     """
     if not is_layer(snapshot, provider_id):
         raise _invalid(f"provider {provider_id} is no installed layer")
-    if categories & ~c.LSP_CATEGORIES:
+    if (categories or 0) & ~c.LSP_CATEGORIES:
         raise _invalid(f"categories 0x{categories:x}")
     known = snapshot.providers[provider_id]._replace(categories=categories)
     return dataclasses.replace(snapshot, providers={**snapshot.providers, provider_id: known})
@@ -279,14 +279,16 @@ def _below(snapshot: Snapshot, kinds: Sequence[tuple[int, int, int]] | None) -> 
     return [found[kind] for kind in dict.fromkeys(kinds)]
 
 
-def permit(applications: Applications, key: tuple[str, str], categories: int) -> Applications:
-    """Return the applications with `categories` added to what `key` permits.
+def permit(applications: Applications, key: tuple[str, str], categories: int | None) -> Applications:
+    """Return the applications with `categories` as what `key` permits; None: it is not categorised.
 
     Errors:
         WSAEINVAL: there is no such category.
     """
+    if categories is None:
+        return {one: known for one, known in applications.items() if one != key}
     if categories & ~c.LSP_CATEGORIES:
         raise _invalid(f"categories 0x{categories:x}")
     for text in key:
         check_text(text, "the application")
-    return {**applications, key: applications.get(key, 0) | categories}
+    return {**applications, key: categories}

@@ -212,12 +212,26 @@ class StoredCatalog:
         Errors:
             WSAEINVAL: no path, or no such category.
         """
+        return self.change_application(executable, arguments, lambda before: (before or 0) | categories) or 0
+
+    def change_application(
+        self, executable: str, arguments: str, after: Callable[[int | None], int | None]
+    ) -> int | None:
+        """Make any change to the categories that an application permits; return those it had before.
+
+        Parameters:
+            executable, arguments: as `set_application`.
+            after: gets those it has and returns those that it is to have; None for one that is not categorised.
+        Errors:
+            WSAEINVAL: no path, or no such category.
+        """
         key = cat.identity(executable, arguments)
         with transaction(self.path, write=True, codes=_APPLICATIONS) as connection:
-            before = rows.read_applications(connection)
-            rows.write_applications(connection, operations.permit(before, key, categories))
+            applications = rows.read_applications(connection)
+            before = applications.get(key)
+            rows.write_applications(connection, operations.permit(applications, key, after(before)))
             rows.count_change(connection)
-        return before.get(key, 0)
+        return before
 
     def get_application(self, executable: str, arguments: str) -> int:
         """Return the categories of an application; WSASERVICE_NOT_FOUND when it was not categorised."""
