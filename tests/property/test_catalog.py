@@ -99,7 +99,11 @@ class Changes(Counted):
         assert made[0].catalog_id == own
         assert made[0].chain_length == 0
         assert all(one.chain[0] == own and len(one.chain) <= 7 for one in made[1:])
-        over = kinds if kinds is not None else [one.kind for one in before.entries if one.chain_length == 1]
+        over = (
+            kinds
+            if kinds is not None
+            else [one.kind for one in before.entries if one.chain_length == 1 and not one.hidden]
+        )
         assert [one.kind for one in made[1:]] == list(dict.fromkeys(over)), "one chain for each protocol"
         for one in made:
             self.owner[one.provider_id] = provider

@@ -179,7 +179,7 @@ def installed() -> tuple[list[str], list[str]]:
 def _install(arguments: argparse.Namespace) -> int:
     import uuid
 
-    from ws2spi._abi.constants import XP1_IFS_HANDLES
+    from ws2spi._abi.constants import SOCK_RAW, XP1_IFS_HANDLES
     from ws2spi._runtime.catalog import StoredCatalog, operations
     from ws2spi._runtime.resolving import resolve
     from ws2spi.layers.registry import LayerSpecError, parse, provider_path
@@ -211,7 +211,7 @@ def _install(arguments: argparse.Namespace) -> int:
         lower = {
             kind: entry
             for kind, entry in operations.topmost(before).items()
-            if entry.address_family in _FAMILIES[arguments.family]
+            if entry.address_family in _FAMILIES[arguments.family] and entry.socket_type != SOCK_RAW
         }
         ifs = found.ifs if isinstance(found, Stack) else arguments.ifs
         flags = XP1_IFS_HANDLES if ifs and all(entry.ifs for entry in lower.values()) else 0

@@ -60,7 +60,7 @@ class OptionCalls:
                 code = self._pending_error(state)
             return struct.pack("<i", code)
         if option == c.SO_TYPE:
-            return struct.pack("<i", c.SOCK_STREAM if state.stream else c.SOCK_DGRAM)
+            return struct.pack("<i", c.SOCK_STREAM if state.stream else c.SOCK_RAW if state.raw else c.SOCK_DGRAM)
         if option == c.SO_ACCEPTCONN:
             return struct.pack("<i", state.listening)
         if option == c.SO_RCVTIMEO:

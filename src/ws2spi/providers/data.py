@@ -53,7 +53,7 @@ class DataCalls:
         completion: Completion | None,
     ) -> int | None:
         state: Socket = entry.state
-        if not state.stream and not address[1]:
+        if not state.stream and not address[1] and not state.raw:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
         to = None if state.stream else address
         if state.selection is not None:

@@ -113,7 +113,7 @@ class MessageCalls:
             raise WinsockError(WSAError.WSAESHUTDOWN, "send")
         if address is None and not state.connected:
             raise WinsockError(WSAError.WSAENOTCONN, "send")
-        if address is not None and not address[1]:
+        if address is not None and not address[1] and not state.raw:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
         data: Any = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         linux = [to_linux(*message) for message in control]

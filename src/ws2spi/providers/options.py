@@ -210,6 +210,7 @@ TABLE: dict[tuple[int, int], Option] = {
     ),
     (c.IPPROTO_TCP, c.TCP_FASTOPEN): _plain(socket.IPPROTO_TCP, 30, _boolean),  # TCP_FASTOPEN_CONNECT
     (c.IPPROTO_IP, c.IP_TTL): _plain(socket.IPPROTO_IP, socket.IP_TTL),
+    (c.IPPROTO_IP, c.IP_HDRINCL): _plain(socket.IPPROTO_IP, socket.IP_HDRINCL, _boolean),
     (c.IPPROTO_IP, c.IP_TOS): _plain(socket.IPPROTO_IP, socket.IP_TOS),
     (c.IPPROTO_IP, c.IP_PKTINFO): _plain(socket.IPPROTO_IP, 8, _boolean),  # no name in the socket module
     (c.IPPROTO_IP, c.IP_RECVTTL): _plain(socket.IPPROTO_IP, 12, _boolean),

@@ -4,6 +4,7 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from ws2spi._abi.constants import SOCK_RAW
 from ws2spi._engine.connection import Connection
 from ws2spi._engine.operations import Request
 from ws2spi._runtime.catalog import CatalogEntry
@@ -44,7 +45,9 @@ class Socket:
         "multipoint",
         "one_way",
         "options",
+        "peer",
         "pending",
+        "raw",
         "recv_timeout",
         "registration",
         "reusable",
@@ -61,6 +64,8 @@ class Socket:
         self.connection = connection
         self.info = info
         self.stream = connection.transport.stream
+        self.peer: Address | None = None  # of a connected raw socket, of which Linux says that it has none
+        self.raw = info.socket_type == SOCK_RAW  # its addresses have no ports
         self.blocking = True
         self.connected = False
         self.accepted = False  # connected by an accept, not by a connect
@@ -132,6 +137,7 @@ class BaseSocket(Socket):
     connected = _of_upper("connected")
     connected_at = _of_upper("connected_at")
     listening = _of_upper("listening")
+    peer = _of_upper("peer")
     shut_recv = _of_upper("shut_recv")
     shut_send = _of_upper("shut_send")
 
@@ -140,3 +146,8 @@ class BaseSocket(Socket):
         super().__init__(connection, info)
         self.upper = upper
         self.blocking = upper.blocking
+
+
+def without_port(address: Address) -> Address:
+    """The address of a raw socket: where Linux tells the protocol's number, Windows tells no port."""
+    return (address[0], 0, *address[2:])

@@ -32,12 +32,12 @@ from ws2spi.providers.extensions import CONNECTED, ExtensionCalls, refuse_limite
 from ws2spi.providers.lingers import linger
 from ws2spi.providers.multipoint import MultipointCalls, is_leaf
 from ws2spi.providers.network_events import NetworkEvents
-from ws2spi.providers.socket_state import BaseSocket, Socket
+from ws2spi.providers.socket_state import BaseSocket, Socket, without_port
 from ws2spi.providers.stack import Stack
 
 Address = tuple[Any, ...]
 
-_TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM}
+_TYPES = {c.SOCK_STREAM: socket.SOCK_STREAM, c.SOCK_DGRAM: socket.SOCK_DGRAM, c.SOCK_RAW: socket.SOCK_RAW}
 # What a client of a non-blocking socket takes for "on its way". A layer may fail with it, too.
 _ON_ITS_WAY = (WSAError.WSAEWOULDBLOCK, WSAError.WSAEALREADY)
 # How a connect may fail that was on its way: its outcome comes later, however quick it was.
@@ -96,7 +96,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             sock = socket.socket(family, kind, protocol)
         except OSError as error:
             raise winsock_error(error, "socket") from None
-        if family == socket.AF_INET6:
+        if family == socket.AF_INET6 and kind != socket.SOCK_RAW:  # a raw one sees its own family anyhow
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # Windows' default
         return SocketTransport(sock)
 
@@ -326,9 +326,10 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             state.connection.transport.dissolve()
             state.connected = False
             return
-        if not address[1]:
+        if not address[1] and not state.raw:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
         state.connection.connect(address)
+        state.peer = without_port(address) if state.raw else None
         state.connection.forget_others(address)
         self._now_connected(state)
 
@@ -354,7 +355,9 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         state: Socket = entry.state
         refuse_limited(state, "getsockname", names=False)
         name: Address = state.connection.perform("getsockname")
-        if not name[1]:
+        if state.raw and (state.bound_to is not None or state.connected):
+            return without_port(name)
+        if not name[1] or state.raw:
             raise WinsockError(WSAError.WSAEINVAL, "the socket is not bound")
         return name
 
@@ -363,6 +366,8 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         if state.stream and not state.connected:
             raise WinsockError(WSAError.WSAENOTCONN, "getpeername")
         refuse_limited(state, "getpeername")
+        if state.raw and state.connected and state.peer is not None:
+            return state.peer
         peer: Address = state.connection.perform("getpeername")
         return peer
 

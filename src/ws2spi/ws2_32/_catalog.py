@@ -288,6 +288,7 @@ def WSCInstallProviderAndChains(
     Source: ws2spi.h, nf-ws2spi-wscinstallproviderandchains.
     Differs: the path names a Python file or module. The extension functions of a hand-written provider are not asked
         for at the installation. The chains of an IFS layer get provider ids of their own, and go with the layer's.
+        Without a list raw sockets, whose entries are hidden, get no chain.
     """
     return _install_chains(
         lpProviderId,

@@ -28,9 +28,10 @@ def socket(af: int, type: int, protocol: int) -> int:
         WSAEINVAL: neither family nor protocol.
         WSAESOCKTNOSUPPORT, WSAEAFNOSUPPORT, WSAEPROTOTYPE, WSAEPROTONOSUPPORT: no entry of the catalog fits.
         WSAEPROVIDERFAILEDINIT, WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE: its provider does not start.
-        WSAEMFILE, WSAENOBUFS: no descriptors or memory.
+        WSAEMFILE, WSAENOBUFS: no descriptors or memory. WSAEACCES: a raw socket without CAP_NET_RAW.
     Source: winsock2.h, nf-winsock2-socket.
-    Differs: a protocol of another type gives WSAEPROTOTYPE, as the page says; Windows gives WSAEPROTONOSUPPORT.
+    Differs: a protocol of another type gives WSAEPROTOTYPE, as the page says; Windows gives WSAEPROTONOSUPPORT. Raw
+        sockets of protocol 0 (every packet, SIO_RCVALL) cannot be had; a raw socket receives before it is bound.
     """
     return WSASocketW(af, type, protocol, None, 0, open_type.flags())
 

@@ -161,7 +161,20 @@ def test_order_by_names_and_ids(catalog: Run, stored: StoredCatalog) -> None:
     catalog("install", "log", "--name", "a", "--family", "inet")
     catalog("install", "log", "--name", "b", "--family", "inet")
     assert catalog("order", "1004", "a") == (0, "", "")
-    assert [one.catalog_id for one in stored.entries()] == [1004, 1005, 1006, 1007, 1008, 1009, 1010, 1001, 1002, 1003]
+    assert [one.catalog_id for one in stored.entries()] == [
+        1004,
+        1005,
+        1006,
+        1007,
+        1008,
+        1009,
+        1010,
+        1001,
+        1002,
+        1003,
+        999,
+        1000,
+    ]
     assert stored.problems() == []
 
 
@@ -359,7 +372,7 @@ def test_a_run_over_a_broken_chain_or_a_base_of_another_is_refused(stored: Store
         over_installed([], ["true"])
     stored.reset()
     (own,) = stored.install(uuid.UUID(int=3), layers, [entry("my own base")])
-    stored.order([own.catalog_id, 1001, 1002, 1003, 1004])
+    stored.order([own.catalog_id, 1001, 1002, 1003, 1004, 999, 1000])
     with pytest.raises(WinsockError, match="my own base"):
         over_installed([], ["true"])
 

@@ -18,11 +18,12 @@ from ws2spi import ws2_32
 from ws2spi._abi.constants import ERROR_CALL_NOT_IMPLEMENTED, PFL_HIDDEN, XP1_IFS_HANDLES
 from ws2spi._abi.errors import WSAError
 from ws2spi._abi.wide import create_unicode_buffer
-from ws2spi._runtime.catalog import BASE_IPV4, StoredCatalog, database
+from ws2spi._runtime.catalog import BASE_ENTRIES, BASE_IPV4, StoredCatalog, database
 from ws2spi._runtime.process import runtime
 
 byref = ctypes.byref
 A, B, C = (uuid.UUID(int=number) for number in (1, 2, 3))
+BUILT_IN = [entry.catalog_id for entry in BASE_ENTRIES]
 E = WSAError
 SIZE_T = ctypes.c_uint64
 
@@ -142,7 +143,7 @@ def test_codes_of_installing(
         assert code_of(function, one, "/x.py", bad, 1) == (-1, E.WSAEINVAL)
     assert install(A, entry(chain=(4711, 1001), base=False), function=function) == (-1, E.WSAEINVAL)
     assert code_of(function, one, "/x.py", infos(entry()), 0xFFFFFFFF) == (-1, E.WSAENOBUFS)
-    assert len(listed()) == 4
+    assert len(listed()) == 6
     assert install(A, entry(), function=function) == (0, UNTOUCHED)
     assert install(A, entry(), function=function) == (-1, E.WSANO_RECOVERY)
     with without_rights(file):
@@ -182,23 +183,23 @@ def test_a_full_disk_is_a_system_call_that_failed(file: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert StoredCatalog().problems()[0].kind == "module"
-    assert len(listed()) == 5
+    assert len(listed()) == 7
 
 
 def test_both_catalogs(file: Path) -> None:
     """catalog 4, 6: the suffixes 64_32 and 32"""
     assert install(A, entry("both"), function=ws2_32.WSCInstallProvider64_32) == (0, UNTOUCHED)
     assert install(B, entry("native")) == (0, UNTOUCHED)
-    assert [one.szProtocol for one in listed()][4:] == ["both", "native"]
-    assert [one.szProtocol for one in listed(ws2_32.WSCEnumProtocols32)][4:] == ["both"]
+    assert [one.szProtocol for one in listed()][6:] == ["both", "native"]
+    assert [one.szProtocol for one in listed(ws2_32.WSCEnumProtocols32)][6:] == ["both"]
     done(ws2_32.WSCUpdateProvider32, byref(guid(A)), "/32.py", infos(entry("thirty-two")), 1)
     assert path_of(A, ws2_32.WSCGetProviderPath32) == "/32.py"
     assert path_of(A) == "/x.py"
-    assert order(1005, 1001, 1002, 1003, 1004, function=ws2_32.WSCWriteProviderOrder32) == 0
+    assert order(1005, 1001, 1002, 1003, 1004, 999, 1000, function=ws2_32.WSCWriteProviderOrder32) == 0
     assert listed(ws2_32.WSCEnumProtocols32)[0].szProtocol == "thirty-two"
     assert listed()[0].dwCatalogEntryId == 1001
     done(ws2_32.WSCDeinstallProvider32, byref(guid(A)))
-    assert len(listed()) == 6
+    assert len(listed()) == 8
     assert code_of(ws2_32.WSCDeinstallProvider32, byref(guid(A))) == (-1, E.WSAEINVAL)
     assert code_of(ws2_32.WSCUpdateProvider32, byref(guid(A)), "/", infos(entry()), 1) == (-1, E.WSAEINVAL)
 
@@ -339,18 +340,18 @@ def test_a_chain_gets_its_ids_by_an_update() -> None:
 def test_codes_of_ordering(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """catalog 6.7: the code itself; nothing changes unless every id is there once"""
     install(A, entry())
-    for ids in ((), (1001,), (1001, 1002, 1003, 1004, 1004), (1001, 1002, 1003, 1004, 1006), (*range(1001, 1006), 9)):
+    for ids in ((), (999,), (*BUILT_IN, 1004), (*BUILT_IN, 1006), (*BUILT_IN, 1005, 9)):
         assert order(*ids) == E.WSAEINVAL
     assert ws2_32.WSCWriteProviderOrder(None, 5) == E.WSAEINVAL
     assert ws2_32.WSCWriteProviderOrder((ctypes.c_uint32 * 5)(), 2**31) == E.WSAEINVAL
     with without_rights(file):
-        assert order(1005, 1004, 1003, 1002, 1001) == E.WSANO_RECOVERY
+        assert order(1005, *BUILT_IN) == E.WSANO_RECOVERY
     with monkeypatch.context() as patch:
         patch.setattr(database.sqlite3, "connect", _raise(MemoryError()))
-        assert order(1005, 1004, 1003, 1002, 1001) == E.WSA_NOT_ENOUGH_MEMORY
-    assert [one.dwCatalogEntryId for one in listed()] == [1001, 1002, 1003, 1004, 1005]
-    assert order(1005, 1004, 1003, 1002, 1001) == 0
-    assert [one.dwCatalogEntryId for one in listed()] == [1005, 1004, 1003, 1002, 1001]
+        assert order(1005, *BUILT_IN) == E.WSA_NOT_ENOUGH_MEMORY
+    assert [one.dwCatalogEntryId for one in listed()] == [*BUILT_IN, 1005]
+    assert order(1005, *BUILT_IN) == 0
+    assert [one.dwCatalogEntryId for one in listed()] == [1005, *BUILT_IN]
 
 
 def test_an_installer_that_knows_nothing_newer_than_windows_xp(layers: str, running: None) -> None:
@@ -377,11 +378,11 @@ def test_an_installer_that_knows_nothing_newer_than_windows_xp(layers: str, runn
 def test_listing_by_protocol_and_with_too_little_room(layers: str, running: None) -> None:
     """catalog 6.4, 6.5; witness R6"""
     chains(A, f"{layers}:Bytes")
-    room = ctypes.c_uint32(628 * 9 - 1)
+    room = ctypes.c_uint32(628 * 11 - 1)
     array = (ws2_32.WSAPROTOCOL_INFOW * 20)()
     call = ws2_32.WSCEnumProtocols
     assert code_of(call, None, array, byref(room)) == (-1, E.WSAENOBUFS)
-    assert room.value == 628 * 9
+    assert room.value == 628 * 11
     assert code_of(call, None, array, None) == (-1, E.WSAEFAULT)
     assert code_of(call, None, None, byref(room)) == (-1, E.WSAEFAULT)
     assert call(None, array, byref(room), None) == -1
@@ -630,5 +631,9 @@ def test_nothing_needs_a_file_that_only_uses_the_built_in_entries(file: Path, ru
     assert ws2_32.closesocket(s) == 0
     assert len(listed(ws2_32.WSAEnumProtocolsW)) == 4
     assert not file.exists()
-    assert tuple((one.iAddressFamily, one.iSocketType, one.iProtocol) for one in listed()) == KINDS
+    assert tuple((one.iAddressFamily, one.iSocketType, one.iProtocol) for one in listed())[:4] == KINDS
+    assert [(one.iAddressFamily, one.iSocketType, one.dwProviderFlags) for one in listed()[4:]] == [
+        (2, 3, 12),
+        (23, 3, 12),
+    ]
     assert sqlite3.sqlite_version_info > (3, 20)

@@ -267,7 +267,7 @@ def test_a_named_entry_is_taken_without_matching(stored: StoredCatalog, layers: 
 def test_the_order_decides(stored: StoredCatalog, layers: str, running: Any) -> None:
     """catalog 5, 8.2"""
     stored.install_chains(A, f"{layers}:Bytes", "a", 0, [TCP])
-    stored.order([1001, 1002, 1003, 1004, 1005, 1006])
+    stored.order([1001, 1002, 1003, 1004, 999, 1000, 1005, 1006])
     running()
     s = ws2_32.socket(2, 1, 6)
     assert layers_of(s) == []

@@ -120,7 +120,7 @@ def test_the_first_change_is_killed_while_it_makes_the_file(stored: StoredCatalo
         assert stored.problems() == []
         statement += 1
     assert statement > 8
-    assert [one.name for one in stored.entries()][4:] == ["x"]
+    assert [one.name for one in stored.entries()][6:] == ["x"]
 
 
 # -- killed at any moment ----------------------------------------------------------------------------------------------

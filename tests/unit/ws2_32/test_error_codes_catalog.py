@@ -56,7 +56,7 @@ def update(form: str) -> int:
 
 
 def order(form: str) -> int:
-    return int(getattr(ws2_32, f"WSCWriteProviderOrder{form}")((DWORD * 4)(1004, 1003, 1002, 1001), 4))
+    return int(getattr(ws2_32, f"WSCWriteProviderOrder{form}")((DWORD * 6)(1004, 1003, 1002, 1001, 1000, 999), 6))
 
 
 def path_of(form: str) -> int:

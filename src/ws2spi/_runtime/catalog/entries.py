@@ -1,7 +1,7 @@
 """One entry of the catalog, and the built-in ones.
 
-The built-in entries are TCP and UDP over IPv4 and IPv6: what the base provider can make. There is no RAW entry, since
-an entry must not promise what its provider does not do.
+The built-in entries are TCP and UDP over IPv4 and IPv6 and, hidden as on Windows, their raw sockets: what the base
+provider can make (decision 0037).
 """
 
 import dataclasses
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ws2spi._runtime.provider import Provider
 
 FIRST_ID = 1001  # where a new catalog starts; ids only grow, so that a removed entry's id never means another one
+_RAW_IPV4_ID, _RAW_IPV6_ID = (
+    999,
+    1000,
+)  # below all that an older catalog may have given out
 
 # Ids of entries that one process installs for itself alone. They lie apart, so that what another process installs
 # meanwhile for all can never get the same ones.
@@ -96,6 +100,16 @@ BASE_IPV6 = uuid.UUID("f9eab0c0-26d4-11d0-bbbf-00aa006c34e4")
 BASE_PROVIDERS = (BASE_IPV4, BASE_IPV6)
 
 
+def _raw(catalog_id: int, family: int, name: str) -> CatalogEntry:
+    return dataclasses.replace(
+        _base(0, family, c.SOCK_RAW, c.IPPROTO_IP, name),
+        catalog_id=catalog_id,
+        provider_flags=c.PFL_MATCHES_PROTOCOL_ZERO | c.PFL_HIDDEN,
+        protocol_max_offset=255,
+        message_size=65535,
+    )
+
+
 def _base(number: int, family: int, kind: int, protocol: int, name: str) -> CatalogEntry:
     size = 16 if family == c.AF_INET else 28
     stream = kind == c.SOCK_STREAM
@@ -118,4 +132,7 @@ BASE_ENTRIES = (
     _base(1, c.AF_INET, c.SOCK_DGRAM, c.IPPROTO_UDP, "UDP/IP"),
     _base(2, c.AF_INET6, c.SOCK_STREAM, c.IPPROTO_TCP, "TCP/IPv6"),
     _base(3, c.AF_INET6, c.SOCK_DGRAM, c.IPPROTO_UDP, "UDP/IPv6"),
+    _raw(_RAW_IPV4_ID, c.AF_INET, "RAW/IP"),
+    _raw(_RAW_IPV6_ID, c.AF_INET6, "RAW/IPv6"),
 )
+NEXT_ID = 1 + max(entry.catalog_id for entry in BASE_ENTRIES)  # what the first entry of a new catalog gets

@@ -174,10 +174,10 @@ def topmost(snapshot: Snapshot) -> dict[tuple[int, int, int], CatalogEntry]:
 
 
 def unique_bases(snapshot: Snapshot) -> list[CatalogEntry]:
-    """Return the first base entry of each (family, type, protocol)."""
+    """Return the first base entry of each (family, type, protocol); raw sockets, which are hidden, are named or not."""
     found: dict[tuple[int, int, int], CatalogEntry] = {}
     for entry in snapshot.entries:
-        if entry.chain_length == c.BASE_PROTOCOL:
+        if entry.chain_length == c.BASE_PROTOCOL and not entry.hidden:
             found.setdefault(entry.kind, entry)
     return list(found.values())
 

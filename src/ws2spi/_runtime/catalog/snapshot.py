@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ws2spi._runtime.catalog.entries import BASE_ENTRIES, BASE_PROVIDERS, FIRST_ID, CatalogEntry
+from ws2spi._runtime.catalog.entries import BASE_ENTRIES, BASE_PROVIDERS, NEXT_ID, CatalogEntry
 
 NATIVE = 64  # the catalog of this kind of process
 OTHER = 32  # the one that the functions with the suffix 32 speak of; no process loads from it
@@ -38,7 +38,7 @@ class Snapshot:
     providers: Mapping[uuid.UUID, Installed] = dataclasses.field(
         default_factory=lambda: {provider: Installed(BASE_PATH) for provider in BASE_PROVIDERS}
     )
-    next_id: int = FIRST_ID + len(BASE_ENTRIES)
+    next_id: int = NEXT_ID
 
     def of(self, provider_id: uuid.UUID) -> list[CatalogEntry]:
         """Return the entries of one provider id, in order."""

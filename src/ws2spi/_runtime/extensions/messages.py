@@ -9,7 +9,7 @@ from typing import Any
 
 from ws2spi._abi import addresses
 from ws2spi._abi.addresses import Address
-from ws2spi._abi.constants import MSG_CTRUNC, MSG_PEEK, SOCK_DGRAM, SOCKET_ERROR
+from ws2spi._abi.constants import MSG_CTRUNC, MSG_PEEK, SOCK_DGRAM, SOCK_RAW, SOCKET_ERROR
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, deref, is_null, read_bytes, store_int, write_bytes
 from ws2spi._abi.mswsock import WSAMSG
@@ -95,7 +95,7 @@ def _message(entry: SocketEntry, lpMsg: Any) -> Any:
     message = deref(lpMsg, WSAMSG)
     if message is None:
         raise WinsockError(WSAError.WSAEFAULT, "lpMsg is NULL")
-    if entry.type != SOCK_DGRAM:
+    if entry.type not in (SOCK_DGRAM, SOCK_RAW):
         raise WinsockError(WSAError.WSAEOPNOTSUPP, "messages of a stream")
     return message
 
