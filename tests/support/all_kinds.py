@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from support.pass_through import INVALID_SOCKET, SOCKET_ERROR, PassThrough
+from support.wrapping import Wrapping
 from ws2spi._abi.types import INT, SOCKET, UINT, WSPDATA, WSPPROC_NAMES, fd_set
 from ws2spi.testing.conformance.subject import ARRANGEMENTS, arranged
 from ws2spi.ws2_32 import WSPPROC_TABLE
@@ -20,7 +21,6 @@ byref = ctypes.byref
 _TRANSLATED = (
     "WSPEventSelect",
     "WSPEnumNetworkEvents",
-    "WSPAsyncSelect",
     "WSPSendDisconnect",
     "WSPRecvDisconnect",
     "WSPGetQOSByName",
@@ -44,7 +44,7 @@ class AllKinds:
             part.own_id, part.catalog_id = self.own_id, entry.catalog_id
 
     def part(self) -> PassThrough:
-        return PassThrough()
+        return Wrapping()
 
     def WSPStartup(self, version: int, data: Any, info: Any, upcalls: Any, table: Any) -> int:
         self.version, self.up = version, upcalls
@@ -54,6 +54,11 @@ class AllKinds:
         return 0
 
     def WSPSocket(self, af: int, type: int, protocol: int, info: Any, g: int, flags: int, lpErrno: Any) -> int:
+        part = self._part_for(info, lpErrno)
+        return INVALID_SOCKET if part is None else part.WSPSocket(af, type, protocol, info, g, flags, lpErrno)
+
+    def _part_for(self, info: Any, lpErrno: Any) -> PassThrough | None:
+        """Who serves the chain of a WSAPROTOCOL_INFOW, started if need be."""
         structure = info.contents
         kind = (structure.iAddressFamily, structure.iSocketType, structure.iProtocol)
         catalog_id = self.kinds[kind]
@@ -63,9 +68,9 @@ class AllKinds:
             code = part.WSPStartup(self.version, ctypes.pointer(WSPDATA()), info, self.up, ctypes.pointer(table))
             if code:
                 lpErrno.contents.value = code
-                return INVALID_SOCKET
+                return None
             self.started[catalog_id] = part, table
-        return self.started[catalog_id][0].WSPSocket(af, type, protocol, info, g, flags, lpErrno)
+        return self.started[catalog_id][0]
 
     def _owner(self, s: int, lpErrno: Any) -> tuple[PassThrough, Any] | None:
         value = ctypes.c_uint64()
@@ -123,17 +128,22 @@ class AllKinds:
     # Without a socket of one kind
 
     def WSPAddressToString(self, *arguments: Any) -> int:
-        return self._any("lpWSPAddressToString", *arguments)
+        return self._by_info("lpWSPAddressToString", *arguments)
 
     def WSPStringToAddress(self, *arguments: Any) -> int:
-        return self._any("lpWSPStringToAddress", *arguments)
+        return self._by_info("lpWSPStringToAddress", *arguments)
+
+    def _by_info(self, name: str, *arguments: Any) -> int:
+        """The third argument says which provider below is meant, and is that one's own on the way down."""
+        part = self._part_for(arguments[2], arguments[-1])
+        if part is None:
+            return SOCKET_ERROR
+        info = arguments[2] if part.layered_below else ctypes.pointer(part.lower_info)
+        return int(getattr(part.lower, name)(*arguments[:2], info, *arguments[3:]))
 
     def WSPCancelBlockingCall(self, lpErrno: Any) -> int:
-        return self._any("lpWSPCancelBlockingCall", lpErrno)
-
-    def _any(self, name: str, *arguments: Any) -> int:
-        part, _ = next(iter(self.started.values()))
-        return int(getattr(part.lower, name)(*arguments))
+        part, _ = next(iter(self.started.values()))  # the thread's call is the same whoever is asked
+        return int(part.lower.lpWSPCancelBlockingCall(lpErrno))
 
     def WSPSelect(self, nfds: int, reads: Any, writes: Any, excepts: Any, time: Any, lpErrno: Any) -> int:
         """Layering 8: the sets are built anew from lower sockets, and answered by WPUFDIsSet."""

@@ -180,7 +180,11 @@ class PassThrough:
         assert not self.up.lpWPUOpenCurrentThread(byref(self.private_id), byref(code)), code.value
         ready.set()
         while not self.stopping:
-            kernel32.SleepEx(INFINITE, True)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait alertably, once."""
+        kernel32.SleepEx(INFINITE, True)
 
     def _stop(self, context: int) -> None:
         self.stopping = True
@@ -374,6 +378,27 @@ class PassThrough:
             context.lower, lpBuffers, count, lpReceived, lpFlags, lpFrom, lpFromlen, None, None, lpThreadId, lpErrno
         )
 
+    def _begin(
+        self, function: str, context: Context, lpOverlapped: Any, routine: Any, lpThreadId: Any, lpErrno: Any
+    ) -> Record | None:
+        """Steps 1 to 7 of layering 5.2: the record of a call, with the client's structure in progress."""
+        self._start_private()
+        client = lpOverlapped.contents
+        record = Record(function, context, lpOverlapped, routine)
+        if lpThreadId is None:
+            if self.up.lpWPUOpenCurrentThread(byref(record.identity), lpErrno):
+                return None
+            record.opened = True
+        else:
+            record.identity = WSATHREADID.from_buffer_copy(lpThreadId.contents)
+        client.Internal, client.InternalHigh = IN_PROGRESS, 0
+        if client.hEvent and routine is None:
+            self.up.lpWPUResetEvent(client.hEvent & ~1, byref(INT()))
+        with self.lock:
+            context.outstanding += 1
+            self.records[ctypes.addressof(record.overlapped)] = record
+        return record
+
     def _overlap(
         self,
         function: str,
@@ -389,23 +414,11 @@ class PassThrough:
         address: tuple[Any, ...] = (),
     ) -> int:
         """Steps 1 to 11 of layering 5.2. `address`: what WSPSendTo and WSPRecvFrom have after the flags."""
-        self._start_private()
-        client = lpOverlapped.contents
-        record = Record(function, context, lpOverlapped, routine)
-        if lpThreadId is None:
-            if self.up.lpWPUOpenCurrentThread(byref(record.identity), lpErrno):
-                return SOCKET_ERROR
-            record.opened = True
-        else:
-            record.identity = WSATHREADID.from_buffer_copy(lpThreadId.contents)
-        client.Internal, client.InternalHigh = IN_PROGRESS, 0
-        if client.hEvent and routine is None:
-            self.up.lpWPUResetEvent(client.hEvent & ~1, byref(INT()))
+        record = self._begin(function, context, lpOverlapped, routine, lpThreadId, lpErrno)
+        if record is None:
+            return SOCKET_ERROR
         record.buffers = (WSABUF * count)(*(WSABUF(lpBuffers[i].len, lpBuffers[i].buf) for i in range(count)))
         record.count, record.flags.value = count, flags
-        with self.lock:
-            context.outstanding += 1
-            self.records[ctypes.addressof(record.overlapped)] = record
         # Made here, so that the order of calls stays; the thread named is the private one, so the end comes there.
         transferred, code = DWORD(), INT()
         failed = getattr(self.lower, function)(

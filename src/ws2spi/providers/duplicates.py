@@ -1,7 +1,7 @@
 """WSPDuplicateSocket: one socket under several handles, of this process or of another one.
 
 In one process the handles share everything: the connection, its layers, the blocking mode, the selection of network
-events; the socket ends with the last of them. Another process gets the Linux socket itself (`_runtime.offers`) and
+events; the socket ends with the last of them. Foreign code that only reads a handle gets nothing while there are others. Another process gets the Linux socket itself (`_runtime.offers`) and
 makes a connection of its own over it, with the layers of its own catalog, which must be the same ones.
 
 Layers that touch bytes keep state on them which cannot be in two places (a cipher's position, what was read ahead), so
@@ -120,6 +120,8 @@ class DuplicateCalls:
         if entry.pair is not None:
             entry.pair.nonblocking = not state.blocking
             entry.pair.shut_receive = state.shut_recv
+            for one in tuple(state.entries):
+                _hold_together(one)
         return number
 
     def _close_copy(self, entry: SocketEntry) -> None:
@@ -132,11 +134,26 @@ class DuplicateCalls:
             self.close_number(entry)
         else:
             upcalls.close_socket_handle(entry.number)
+            if len(state.entries) == 1:
+                next(iter(state.entries)).pair.quiet.discard(_hold_together)
 
     def close_number(self, entry: SocketEntry) -> None:
         """Close the descriptor of an IFS handle, unless the connection works with it; it closes that itself."""
         if entry.number != entry.state.connection.transport.fd:
             os.close(entry.number)
+
+
+def _hold_together(entry: SocketEntry) -> None:
+    """What was moved into a pair for foreign readers of one handle would be lost to the others: nothing is moved while
+    there are several, and what was goes back.
+    """
+    pair, moved = entry.pair, []
+    pair.quiet.add(_hold_together)
+    pair.end_foreign_reading()
+    while (found := pair.take(65536)) and (found[0] or not pair.stream):
+        moved.append(found[0] if pair.stream else found)
+    for one in reversed(moved):
+        entry.state.connection.put_back(one)
 
 
 def _layers_on_bytes(connection: Connection) -> list[str]:

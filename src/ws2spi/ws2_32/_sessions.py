@@ -83,7 +83,8 @@ def WSADuplicateSocketW(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
         stderr.
     Source: winsock2.h, nf-winsock2-wsaduplicatesocketw.
     Differs: this process must live until the other one has made its socket. Between processes the blocking mode,
-        time-outs and shut directions are copied once, and network events are each process's own.
+        time-outs and shut directions are copied once, and network events are each process's own. While a non-IFS socket
+        has several handles in this process, os.read of them gets nothing.
     """
     return status("lpWSPDuplicateSocket", s, dwProcessId, lpProtocolInfo)
 

@@ -8,7 +8,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from ws2spi import kernel32, ws2_32
 from ws2spi._abi import addresses
@@ -36,6 +36,10 @@ patience = Patience()
 
 class BrokenClauseError(AssertionError):
     """The provider did not keep the clause; the text says how."""
+
+
+class NotTriedError(Exception):
+    """The clause cannot be tried on this machine; the text says why."""
 
 
 def ensure(condition: object, problem: str) -> None:
@@ -268,47 +272,24 @@ class Beside:
 
 
 # A broken provider may write into an operation's memory long after its clause has failed.
-_kept: list["Operation"] = []
+_kept: list["Started"] = []
 
 
-class Operation:
-    """One overlapped receive (`data` is a size) or send (`data` is bytes), with memory of its own.
+class Started:
+    """One overlapped call with a structure of its own.
 
     Attributes:
-        code: 0 when the start said that it had ended, WSA_IO_PENDING, or the error.
+        code: 0 when the start said that it had ended, WSA_IO_PENDING, or the error; set by who makes the call.
         count: the count variable of the start, NOTHING until somebody stores one.
     """
 
-    def __init__(
-        self,
-        s: int,
-        data: bytes | int,
-        *,
-        event: int = 0,
-        routine: Any = None,
-        flags: int = 0,
-        sizes: tuple[int, ...] = (),
-    ) -> None:
+    code = NOTHING
+
+    def __init__(self, s: int, event: int = 0) -> None:
         self.s = s
         _kept.append(self)
-        sending = isinstance(data, bytes)
-        size = len(data) if isinstance(data, bytes) else data
-        self.memory = ctypes.create_string_buffer(data if isinstance(data, bytes) else b"", max(size, 1))
         self.overlapped = ws2_32.WSAOVERLAPPED(hEvent=event)
         self.count_variable = ctypes.c_uint32(NOTHING)
-        self.flags_variable = ctypes.c_uint32(flags)
-        self.routine = routine
-        start = ctypes.addressof(self.memory)
-        self.buffers = (ws2_32.WSABUF * max(len(sizes), 1))()
-        for buffer, length in zip(self.buffers, sizes or (size,), strict=True):
-            buffer.len, buffer.buf = length, start
-            start += length
-        common = self.buffers, len(self.buffers), byref(self.count_variable)
-        if sending:
-            result = ws2_32.WSASend(s, *common, flags, byref(self.overlapped), routine)
-        else:
-            result = ws2_32.WSARecv(s, *common, byref(self.flags_variable), byref(self.overlapped), routine)
-        self.code = last() if result else 0
 
     @property
     def count(self) -> int:
@@ -330,20 +311,20 @@ class Operation:
                 return
             kernel32.Sleep(1)
 
-    def started(self, what: str) -> "Operation":
+    def started(self, what: str) -> Self:
         """Raise `BrokenClauseError` unless the start ended it or left it pending."""
         ensure(self.code in (0, PENDING), f"{what}: the start failed with {name_of(self.code)}")
         return self
 
-    def must_pend(self, what: str) -> "Operation":
+    def must_pend(self, what: str) -> Self:
         """Raise `BrokenClauseError` unless the start left it pending."""
         expect(self.code, PENDING, what)
         return self
 
-    def result(self) -> tuple[int, int]:
-        """(code, bytes) of WSAGetOverlappedResult without waiting."""
+    def result(self, wait: bool = False) -> tuple[int, int]:
+        """(code, bytes) of WSAGetOverlappedResult."""
         count, flags = ctypes.c_uint32(NOTHING), ctypes.c_uint32(NOTHING)
-        done = ws2_32.WSAGetOverlappedResult(self.s, byref(self.overlapped), byref(count), False, byref(flags))
+        done = ws2_32.WSAGetOverlappedResult(self.s, byref(self.overlapped), byref(count), wait, byref(flags))
         return (0 if done else last()), count.value
 
     def ended_with(self, code: int, size: int | None, what: str) -> None:
@@ -353,8 +334,56 @@ class Operation:
         if size is not None and not code:
             ensure(count == size, f"{what}: {count} bytes told, {size} expected")
 
+    def ends_with(self, code: int, size: int | None, what: str) -> None:
+        """As `ended_with`, but give it its time; for calls that nobody else announces."""
+        self.started(what).wait()
+        ensure(not self.pending, f"{what}: it never ended")
+        self.ended_with(code, size, what)
+
+
+class Operation(Started):
+    """One overlapped receive (`data` is a size) or send (`data` is bytes), with memory of its own."""
+
+    def __init__(
+        self,
+        s: int,
+        data: bytes | int,
+        *,
+        event: int = 0,
+        routine: Any = None,
+        flags: int = 0,
+        sizes: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(s, event)
+        sending = isinstance(data, bytes)
+        size = len(data) if isinstance(data, bytes) else data
+        self.memory = ctypes.create_string_buffer(data if isinstance(data, bytes) else b"", max(size, 1))
+        self.flags_variable = ctypes.c_uint32(flags)
+        self.routine = routine
+        start = ctypes.addressof(self.memory)
+        self.buffers = (ws2_32.WSABUF * max(len(sizes), 1))()
+        for buffer, length in zip(self.buffers, sizes or (size,), strict=True):
+            buffer.len, buffer.buf = length, start
+            start += length
+        common = self.buffers, len(self.buffers), byref(self.count_variable)
+        if sending:
+            result = ws2_32.WSASend(s, *common, flags, byref(self.overlapped), routine)
+        else:
+            result = ws2_32.WSARecv(s, *common, byref(self.flags_variable), byref(self.overlapped), routine)
+        self.code = last() if result else 0
+
     def data(self, size: int) -> bytes:
         return self.memory.raw[:size]
+
+
+def topmost_entry(net: Net, kind: int) -> Any:
+    """The first entry of the catalog for a kind of socket, by which one is made."""
+    length = ctypes.c_uint32()
+    ws2_32.WSAEnumProtocolsW(None, None, byref(length))
+    entries = (ws2_32.WSAPROTOCOL_INFOW * (length.value // ctypes.sizeof(ws2_32.WSAPROTOCOL_INFOW)))()
+    count = ws2_32.WSAEnumProtocolsW(None, entries, byref(length))
+    found = (one for one in entries[:count] if (one.iAddressFamily, one.iSocketType) == (net.family, kind))
+    return next(found)
 
 
 @contextmanager

@@ -1,23 +1,14 @@
-"""Running clauses: each on its own thread, under a watch, in an arrangement made for it; nothing may stay behind."""
+"""Running clauses: which are tried in which arrangements, and the report of them."""
 
-import gc
-import os
-import threading
 from collections.abc import Callable, Collection, Iterable
 
-from ws2spi import ws2_32
 from ws2spi._abi import constants as c
-from ws2spi._engine import reports
-from ws2spi._executive import threads
-from ws2spi._runtime.process import runtime
-from ws2spi.testing.conformance.client import BrokenClauseError, Net
+from ws2spi.testing.conformance.client import NotTriedError
 from ws2spi.testing.conformance.client import patience as watch
 from ws2spi.testing.conformance.report import Outcome, Report
 from ws2spi.testing.conformance.rules import CLAUSES, Clause
-from ws2spi.testing.conformance.subject import ARRANGEMENTS, Arrangement, Make, arranged
-
-# The first use of a process makes the engine (an epoll set and an eventfd) and the eventfds on which threads park.
-_SHARED = ("anon_inode:[eventfd]", "anon_inode:[eventpoll]")
+from ws2spi.testing.conformance.subject import ARRANGEMENTS, Arrangement, Make, Subject
+from ws2spi.testing.conformance.trial import StuckError, problem_of
 
 
 def _same(data: bytes) -> bytes:
@@ -34,6 +25,7 @@ def check_provider(
     arrangements: Collection[str] | None = None,
     families: Iterable[int] = (c.AF_INET,),
     patience: float = 10.0,
+    stop_after: int | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Report:
     """Hold a provider against the contract of the SPI: alone, twice, above and below awkward neighbours.
@@ -54,6 +46,7 @@ def check_provider(
         arrangements: names out of "alone", "twice", "over <neighbour>", "under <neighbour>"; all unless given.
         families: AF_INET, AF_INET6 or both, Windows' numbers.
         patience: seconds that a call may take before it counts as one that never comes back.
+        stop_after: after so many broken outcomes the rest is skipped; a provider that hangs takes its time for each.
         progress: called with each outcome as it is found.
     Returns: the report of all outcomes.
     Errors:
@@ -68,6 +61,7 @@ def check_provider(
         arrangements=arrangements,
         families=families,
         patience=patience,
+        stop_after=stop_after,
         progress=progress,
     )
     report.raise_if_broken()
@@ -84,6 +78,7 @@ def run_clauses(
     arrangements: Collection[str] | None = None,
     families: Iterable[int] = (c.AF_INET,),
     patience: float = 10.0,
+    stop_after: int | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Report:
     """As `check_provider`, but return the report whatever is in it."""
@@ -94,19 +89,36 @@ def run_clauses(
         raise ValueError(f"no arrangement {', '.join(sorted(unknown))}; there are {_names(ARRANGEMENTS)}")
     watch.seconds = patience
     subject = make()
-    report = Report(getattr(subject, "name", None) or ("base provider" if subject is None else repr(subject)))
+    report = Report(_title(subject))
     if subject is None:  # nothing to put twice, or anywhere
         places = [place for place in places if place.name == "alone"]
+    ended = ""
     for family in families:
         for place in places:
             suffix = "" if family == c.AF_INET else " IPv6"
             for one in chosen:
-                reason = _reason(one, kinds, known)
-                problem = "" if reason else _problem(one, make, place, family, through)
+                problem, reason = "", _reason(one, kinds, known) or ended
+                if not reason:
+                    try:
+                        problem = problem_of(one, make, place, family, through)
+                    except NotTriedError as not_tried:
+                        reason = str(not_tried)
+                    except StuckError as stuck:
+                        problem, ended = str(stuck), "the process is stuck"
                 report.outcomes.append(Outcome(one.name, one.source, place.name + suffix, problem, reason))
                 if progress is not None:
                     progress(report.outcomes[-1])
+                if stop_after is not None and len(report.broken) >= stop_after:
+                    ended = ended or f"stopped after {stop_after} broken"
     return report
+
+
+def _title(subject: Subject) -> str:
+    if subject is None:
+        return "base provider"
+    if isinstance(subject, list | tuple):
+        return " over ".join(map(_title, subject))
+    return str(getattr(subject, "name", "") or getattr(subject, "__name__", "") or type(subject).__name__)
 
 
 def _chosen(only: Collection[str] | None, known: Collection[str]) -> list[Clause]:
@@ -129,89 +141,3 @@ def _reason(one: Clause, kinds: Collection[str], known: Collection[str]) -> str:
     if one.kind != "any" and one.kind not in kinds:
         return f"not made for {one.kind} sockets"
     return ""
-
-
-def _problem(one: Clause, make: Make, place: Arrangement, family: int, through: Callable[[bytes], bytes]) -> str:
-    """Try one clause in one arrangement: what was wrong, or ""."""
-    blamed: list[str] = []
-    outcome: list[str] = []
-    net = Net(family, through)
-
-    def run() -> None:
-        try:
-            one.check(net)
-            outcome.append("")
-        except BrokenClauseError as broken:
-            outcome.append(str(broken))
-        except BaseException as error:
-            outcome.append(f"{type(error).__name__} came out of an exact face: {error}")
-        finally:
-            net.end()
-            pending = len(threads.current().pending)
-            if pending and outcome == [""]:
-                outcome[:] = [f"left {pending} APCs to the calling thread"]
-
-    if runtime.starts:
-        raise RuntimeError("check_provider needs the process for itself: somebody has called WSAStartup")
-    before = _descriptors()
-    ws2_32.WSAStartup(0x0202, ws2_32.WSADATA())
-    reports.set_sink(blamed.append)
-    try:
-        with arranged(make, place):
-            # The watch: a provider that never answers must not hang who checks it.
-            thread = threading.Thread(target=run, name=f"clause {one.name}", daemon=True)
-            thread.start()
-            thread.join(2 * watch.seconds)
-            if thread.is_alive():
-                net.end()
-                thread.join(watch.seconds)
-                return "a call never came back"
-            left = _left_sockets()
-    finally:
-        reports.set_sink(None)
-        while runtime.starts:
-            ws2_32.WSACleanup()
-    for beside in net.threads:
-        beside.join(watch.seconds)
-        if beside.is_alive():
-            return outcome[0] or "a call on another thread never came back"
-    if blamed and not outcome[0]:
-        return f"reported: {blamed[0]}"
-    return outcome[0] or left or _leaked(before)
-
-
-def _left_sockets() -> str:
-    """Handles that are still registered after all have been closed; ends that are on their way get their time."""
-    pause = threading.Event()
-    for _ in range(watch.milliseconds):
-        if not runtime.sockets.entries:
-            return ""
-        pause.wait(0.001)
-    return f"left {len(runtime.sockets.entries)} handles behind"
-
-
-def _descriptors() -> list[str]:
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{name}"))
-        except OSError:
-            pass
-    return found
-
-
-def _leaked(before: list[str]) -> str:
-    pause = threading.Event()
-    new: list[str] = []
-    for attempt in range(200):
-        new = _descriptors()
-        for link in before:
-            if link in new:
-                new.remove(link)
-        new = [link for link in new if link not in _SHARED and not link.startswith("/proc")]
-        if not new:
-            return ""
-        if attempt in (1, 100):
-            gc.collect()  # a cycle is no leak
-        pause.wait(0.005)
-    return f"left {len(new)} descriptors behind: {', '.join(sorted(set(new)))}"

@@ -7,7 +7,7 @@ import stat
 from ws2spi import ws2_32
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WSAError
-from ws2spi.testing.conformance.client import Net, byref, ensure, expect, last, pause
+from ws2spi.testing.conformance.client import Net, byref, ensure, expect, last, pause, topmost_entry
 from ws2spi.testing.conformance.rules import clause
 
 
@@ -83,13 +83,7 @@ def protocol_info_is_the_topmost_entry(net: Net) -> None:
     s = net.socket()
     info, size = ws2_32.WSAPROTOCOL_INFOW(), ctypes.c_int(ctypes.sizeof(ws2_32.WSAPROTOCOL_INFOW))
     net.done(ws2_32.getsockopt(s, c.SOL_SOCKET, c.SO_PROTOCOL_INFOW, byref(info), byref(size)), "SO_PROTOCOL_INFOW")
-    length = ctypes.c_uint32()
-    ws2_32.WSAEnumProtocolsW(None, None, byref(length))
-    entries = (ws2_32.WSAPROTOCOL_INFOW * (length.value // ctypes.sizeof(ws2_32.WSAPROTOCOL_INFOW)))()
-    count = ws2_32.WSAEnumProtocolsW(None, entries, byref(length))
-    topmost = next(
-        entry for entry in entries[:count] if entry.iAddressFamily == net.family and entry.iSocketType == c.SOCK_STREAM
-    )
+    topmost = topmost_entry(net, c.SOCK_STREAM)
     ensure(
         info.dwCatalogEntryId == topmost.dwCatalogEntryId,
         f"SO_PROTOCOL_INFOW tells entry {info.dwCatalogEntryId}, the socket was made by {topmost.dwCatalogEntryId}",
