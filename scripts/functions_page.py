@@ -172,6 +172,11 @@ def _naming(texts: dict[str, str], name: str) -> list[str]:
     return [key for key, text in texts.items() if words.search(text)]
 
 
+def clauses_of(name: str) -> list[str]:
+    """The clauses of check_provider whose source or rule names a function."""
+    return _naming(_clauses(), name)
+
+
 def _held(name: str) -> str:
     parts = []
     named = tests_of(name)
@@ -188,7 +193,7 @@ def _held(name: str) -> str:
         parts.append(f"through `{above}` {len(tests_of(above))}")
     if rows := _naming(_rows(), name):
         parts.append(f"rows {', '.join(rows)}")
-    if clauses := _naming(_clauses(), name):
+    if clauses := clauses_of(name):
         parts.append(f"clauses {', '.join(f'`{clause}`' for clause in clauses)}")
     return "; ".join(parts)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import support.broken_calls  # noqa: F401 - registers its cases
 from support.all_kinds import AllKinds
 from support.broken import CASES
 from ws2spi import ws2_32
@@ -82,14 +83,14 @@ def test_a_hand_written_provider_of_all_kinds_keeps_the_contract_for_ipv6(arrang
 @pytest.mark.parametrize("name", CASES)
 def test_what_breaks_a_rule_is_caught(name: str) -> None:
     make, clause = CASES[name]
-    report = run_clauses(make, only=[clause], arrangements=["alone"], patience=0.5)
+    report = run_clauses(make, only=[clause], arrangements=["alone"], patience=0.25)
     assert report.broken_clauses() == {clause}, f"{name} was not caught"
 
 
-def test_at_least_every_third_clause_has_caught_somebody() -> None:
+def test_most_clauses_have_caught_somebody() -> None:
     caught = {case.clause for case in CASES.values()}
     assert caught <= {one.name for one in clauses()}
-    assert len(caught) * 3 >= len(clauses()), f"only {len(caught)} of {len(clauses())} clauses have caught anybody"
+    assert len(caught) * 2 >= len(clauses()), f"only {len(caught)} of {len(clauses())} clauses have caught anybody"
 
 
 # -- the report --------------------------------------------------------------------------------------------------------

@@ -33,6 +33,14 @@ def test_every_function_has_a_test_that_names_it() -> None:
     assert [name for name in there if not page.tests_of(name) and not _tested_through_its_caller(name)] == []
 
 
+def test_every_function_of_a_provider_is_held_by_a_clause() -> None:
+    from ws2spi._abi.mswsock import EXTENSIONS
+    from ws2spi._abi.types import WSPPROC_NAMES
+
+    functions = ["WSPStartup", *WSPPROC_NAMES, *EXTENSIONS]
+    assert [name for name in functions if not page.clauses_of(name)] == []
+
+
 def _tested_through_its_caller(name: str) -> bool:
     caller = page.caller(name)
     return bool(caller and page.tests_of(caller))

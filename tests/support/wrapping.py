@@ -60,7 +60,28 @@ class Wrapping(PassThrough):
                 ctypes.c_uint64.from_address(ctypes.addressof(place.contents)).value = address
                 rest[0].contents.value = 8
                 return 0
+        if rest[1] is not None:
+            return self._overlapped_ioctl(s, code, given, size, place, room, *rest)
         return self._translate("lpWSPIoctl", s, code, given, size, place, room, *rest)
+
+    def _overlapped_ioctl(self, s: int, code: int, given: Any, size: int, place: Any, room: int, *rest: Any) -> int:
+        """As a send or a receive: an OVERLAPPED of our own goes down, and the client is told by us."""
+        _, lpOverlapped, routine, lpThreadId, lpErrno = rest
+        context = self.find(s, lpErrno)
+        if context is None:
+            return SOCKET_ERROR
+        record = self._begin("lpWSPIoctl", context, lpOverlapped, routine, lpThreadId, lpErrno)
+        if record is None:
+            return SOCKET_ERROR
+        error = INT()
+        failed = self.lower.lpWSPIoctl(
+            context.lower, code, given, size, place, room, byref(DWORD()), byref(record.overlapped), self.routine,
+            byref(self.private_id), byref(error),
+        )  # fmt: skip
+        if failed and error.value != WSA_IO_PENDING:
+            return self._refuse(record, error.value, lpErrno)
+        lpErrno.contents.value = WSA_IO_PENDING
+        return SOCKET_ERROR
 
     def call_extension(self, name: str, s: int, arguments: list[Any]) -> int:
         """What a wrapper does: returns TRUE or FALSE, or an int as WSASendMsg does, with the code in the last error."""

@@ -1,8 +1,9 @@
 """WSPDuplicateSocket: one socket under several handles, of this process or of another one.
 
 In one process the handles share everything: the connection, its layers, the blocking mode, the selection of network
-events; the socket ends with the last of them. Foreign code that only reads a handle gets nothing while there are others. Another process gets the Linux socket itself (`_runtime.offers`) and
-makes a connection of its own over it, with the layers of its own catalog, which must be the same ones.
+events; the socket ends with the last of them. Foreign code that only reads a handle gets nothing while there are
+others. Another process gets the Linux socket itself (`_runtime.offers`) and makes a connection of its own over it, with
+the layers of its own catalog, which must be the same ones.
 
 Layers that touch bytes keep state on them which cannot be in two places (a cipher's position, what was read ahead), so
 their sockets are not duplicated into another process: refused, and the layer is named.

@@ -50,6 +50,8 @@ def ensure(condition: object, problem: str) -> None:
 
 def name_of(code: int) -> str:
     """A code as people read it."""
+    if not code:
+        return "success"
     try:
         return WSAError(code).name
     except ValueError:
@@ -58,7 +60,7 @@ def name_of(code: int) -> str:
 
 def expect(code: int, wanted: int, what: str) -> None:
     """Raise `BrokenClauseError` unless a call answered with the code; 0 stands for success."""
-    ensure(code == wanted, f"{what}: {name_of(wanted) if wanted else 'success'} expected, {name_of(code)} came")
+    ensure(code == wanted, f"{what}: {name_of(wanted)} expected, {name_of(code)} came")
 
 
 def pause() -> None:
@@ -276,7 +278,7 @@ _kept: list["Started"] = []
 
 
 class Started:
-    """One overlapped call with a structure of its own.
+    """One overlapped call with a structure of its own, unless one is given that has served before.
 
     Attributes:
         code: 0 when the start said that it had ended, WSA_IO_PENDING, or the error; set by who makes the call.
@@ -285,10 +287,10 @@ class Started:
 
     code = NOTHING
 
-    def __init__(self, s: int, event: int = 0) -> None:
+    def __init__(self, s: int, event: int = 0, structure: Any = None) -> None:
         self.s = s
         _kept.append(self)
-        self.overlapped = ws2_32.WSAOVERLAPPED(hEvent=event)
+        self.overlapped = ws2_32.WSAOVERLAPPED(hEvent=event) if structure is None else structure
         self.count_variable = ctypes.c_uint32(NOTHING)
 
     @property
@@ -353,8 +355,9 @@ class Operation(Started):
         routine: Any = None,
         flags: int = 0,
         sizes: tuple[int, ...] = (),
+        structure: Any = None,
     ) -> None:
-        super().__init__(s, event)
+        super().__init__(s, event, structure)
         sending = isinstance(data, bytes)
         size = len(data) if isinstance(data, bytes) else data
         self.memory = ctypes.create_string_buffer(data if isinstance(data, bytes) else b"", max(size, 1))

@@ -19,10 +19,9 @@ _AREA = {family: size + 16 for family, size in addresses.SIZES.items()}  # bytes
 def asked_for(s: int, guid: bytes) -> tuple[int, int]:
     """(code, pointer) of SIO_GET_EXTENSION_FUNCTION_POINTER."""
     place, count = ctypes.c_void_p(), ctypes.c_uint32()
-    result = ws2_32.WSAIoctl(
-        s, c.SIO_GET_EXTENSION_FUNCTION_POINTER, ctypes.create_string_buffer(guid, len(guid)), len(guid), byref(place), 8,
-        byref(count), None, None,
-    )  # fmt: skip
+    given = ctypes.create_string_buffer(guid, len(guid))
+    code = c.SIO_GET_EXTENSION_FUNCTION_POINTER
+    result = ws2_32.WSAIoctl(s, code, given, len(guid), byref(place), 8, byref(count), None, None)
     return (last() if result else 0), place.value or 0
 
 
@@ -53,9 +52,7 @@ class Accept(Started):
         places = [ctypes.c_void_p() for _ in range(2)]
         lengths = [ctypes.c_int() for _ in range(2)]
         pointers = [ctypes.addressof(one) for pair in zip(places, lengths, strict=True) for one in pair]
-        fetch(self.s, "GetAcceptExSockaddrs")(
-            ctypes.addressof(self.memory), self.size, self.area, self.area, *pointers
-        )
+        fetch(self.s, "GetAcceptExSockaddrs")(ctypes.addressof(self.memory), self.size, self.area, self.area, *pointers)
         found = []
         for place, length, what in zip(places, lengths, ("local", "remote"), strict=True):
             ensure(place.value and length.value, f"GetAcceptExSockaddrs found no {what} address")

@@ -145,14 +145,13 @@ def blocking_hook_runs_while_a_call_waits(net: Net) -> None:
     ran: list[int] = []
     sender = 0
 
-    @_HOOK
     def hook() -> int:
         ran.append(1)
         if sender and len(ran) == 3:
             net.beside(net.sent, sender, b"at last")
         return 0
 
-    _hooked(net, hook)
+    _hooked(net, _HOOK(hook))
     try:
         sender, server = net.pair()
         ran.clear()
@@ -164,17 +163,16 @@ def blocking_hook_runs_while_a_call_waits(net: Net) -> None:
 
 @clause("WSPCancelBlockingCall")
 def blocking_call_can_be_cancelled(net: Net) -> None:
-    """WSACancelBlockingCall from the hook ends a blocking receive with WSAEINTR; without a blocking call it is WSAEINVAL."""
+    """WSACancelBlockingCall from the hook ends a blocking receive with WSAEINTR; without one it is WSAEINVAL."""
     answers: list[int] = []
     cancelling = False
 
-    @_HOOK
     def hook() -> int:
         if cancelling:
             answers.append(last() if ws2_32.WSACancelBlockingCall() else 0)
         return 0
 
-    _hooked(net, hook)
+    _hooked(net, _HOOK(hook))
     try:
         client, server = net.pair()
         cancelling = True

@@ -66,4 +66,4 @@ def description_opens_one_handle(net: Net) -> None:
     _, server = net.pair()
     info = _described(net, server)
     ensure(_opened(net, info) > 0, "WSASocketW with the description of a socket")
-    expect(-_opened(net, info), WSAError.WSAEINVAL, "WSASocketW with a description that has been used")
+    expect(max(-_opened(net, info), 0), WSAError.WSAEINVAL, "WSASocketW with a description that has been used")

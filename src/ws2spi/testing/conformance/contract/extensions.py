@@ -83,7 +83,7 @@ def acceptex_brings_data_and_addresses(net: Net) -> None:
 
 @clause("AcceptEx")
 def acceptex_refuses_what_cannot_be(net: Net) -> None:
-    """AcceptEx without an OVERLAPPED, without listen, or with a bound accept socket is refused and leaves all as it was."""
+    """AcceptEx without an OVERLAPPED, without listen, or with a bound accept socket is refused, and changes nothing."""
     listener, port = net.listener()
     used, plain = net.bound()[0], net.socket()
     call, memory = fetch(listener, "AcceptEx"), ctypes.create_string_buffer(200)

@@ -298,3 +298,40 @@ def close_aborts_pending_operations_and_tells(net: Net) -> None:
     error, size, address, _ = routine.calls[0]
     expect(error, WSAError.WSA_OPERATION_ABORTED, "the routine of a receive pending at closesocket")
     ensure(size == 0 and address == second.address, "the routine was called with another's values")
+
+
+@clause("WSPSendDisconnect")
+def send_disconnect_ends_one_direction(net: Net) -> None:
+    """WSPSendDisconnect is a shutdown of sending; user data, which TCP has not, is WSAENOPROTOOPT."""
+    client, server = net.pair()
+    data = ws2_32.WSABUF(1, ctypes.addressof(_BYTE))
+    result = ws2_32.WSASendDisconnect(client, byref(data))
+    expect(last() if result else 0, WSAError.WSAENOPROTOOPT, "WSASendDisconnect with data")
+    net.sent(client, b"last")
+    net.done(ws2_32.WSASendDisconnect(client, None), "WSASendDisconnect")
+    net.arrives(server, b"last")
+    ensure(net.recv(server, 1) == b"", "the end did not come after WSASendDisconnect")
+    expect(-net.send(client, b"x"), WSAError.WSAESHUTDOWN, "send after WSASendDisconnect")
+    net.sent(server, b"back")
+    net.arrives(client, b"back")
+    result = ws2_32.WSASendDisconnect(net.socket(), None)
+    expect(last() if result else 0, WSAError.WSAENOTCONN, "WSASendDisconnect without a connection")
+
+
+@clause("WSPRecvDisconnect")
+def recv_disconnect_refuses_receives(net: Net) -> None:
+    """After WSPRecvDisconnect receiving is WSAESHUTDOWN and sending goes on; asked for data, it is WSAENOPROTOOPT."""
+    client, server = net.pair()
+    data = ws2_32.WSABUF(1, ctypes.addressof(_BYTE))
+    result = ws2_32.WSARecvDisconnect(client, byref(data))
+    expect(last() if result else 0, WSAError.WSAENOPROTOOPT, "WSARecvDisconnect with room for data")
+    net.done(ws2_32.WSARecvDisconnect(client, None), "WSARecvDisconnect")
+    got = net.recv(client, 1)
+    expect(got if isinstance(got, int) else 0, WSAError.WSAESHUTDOWN, "recv after WSARecvDisconnect")
+    net.sent(client, b"on")
+    net.arrives(server, b"on")
+    result = ws2_32.WSARecvDisconnect(net.socket(), None)
+    expect(last() if result else 0, WSAError.WSAENOTCONN, "WSARecvDisconnect without a connection")
+
+
+_BYTE = ctypes.create_string_buffer(1)

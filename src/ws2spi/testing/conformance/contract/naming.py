@@ -1,6 +1,7 @@
 """Addresses as texts, multipoint sessions, templates of quality of service."""
 
 import ctypes
+from typing import Any
 
 from ws2spi import ws2_32
 from ws2spi._abi import addresses
@@ -52,15 +53,15 @@ def texts_become_addresses(net: Net) -> None:
     expect(code, WSAError.WSAEINVAL, "WSAStringToAddressW of what is no address")
 
 
-def _address(net: Net, text: str, info: object) -> tuple[int, tuple[str, int]]:
+def _address(net: Net, text: str, info: Any) -> tuple[int, tuple[str, int]]:
     """(code, (host, port)) of WSAStringToAddressW."""
     wide = (text + "\0").encode("utf-16-le")
     room, size = ctypes.create_string_buffer(128), ctypes.c_int(128)
     result = ws2_32.WSAStringToAddressW(
         ctypes.create_string_buffer(wide, len(wide)), net.family, byref(info), room, byref(size)
     )
-    if result:
-        return last(), ("", 0)
+    if result or not size.value or room.raw[:2] == b"\0\0":
+        return (last() if result else 0), ("", 0)
     host, port = addresses.unpack(room.raw[: size.value])[1][:2]
     return 0, (host, port)
 
@@ -94,7 +95,7 @@ def leaf_joins_with_its_own_socket(net: Net) -> None:
 
 @clause("WSPGetQOSByName", "any")
 def unknown_templates_are_refused(net: Net) -> None:
-    """WSPGetQOSByName is FALSE with WSAEINVAL for an unknown template, WSAEFAULT without a name, WSAENOTSOCK if closed."""
+    """WSPGetQOSByName is FALSE: WSAEINVAL for an unknown template, WSAEFAULT without a name, WSAENOTSOCK if closed."""
     s = net.socket()
     text = "no such template\0".encode("utf-16-le")
     memory = ctypes.create_string_buffer(text, len(text))

@@ -13,6 +13,7 @@ from ws2spi.testing.conformance.client import (
     Operation,
     Port,
     Routine,
+    Started,
     an_event,
     byref,
     ensure,
@@ -352,3 +353,78 @@ def foreign_socket_has_no_result(net: Net) -> None:
     overlapped = ws2_32.WSAOVERLAPPED()
     result = ws2_32.WSAGetOverlappedResult(s, byref(overlapped), byref(count), False, byref(flags))
     expect(0 if result else last(), WSAError.WSAENOTSOCK, "WSAGetOverlappedResult on a closed handle")
+
+
+@clause("WSPGetOverlappedResult")
+def result_is_incomplete_or_waited_for(net: Net) -> None:
+    """The result of a pending call is WSA_IO_INCOMPLETE, and nothing is stored; with fWait the end is waited for."""
+    client, server = net.pair()
+    with an_event() as event:
+        operation = Operation(server, 10, event=event).must_pend("a receive without data")
+        code, count = operation.result()
+        expect(code, WSAError.WSA_IO_INCOMPLETE, "WSAGetOverlappedResult of a pending receive")
+        ensure(count == NOTHING, f"WSAGetOverlappedResult of a pending receive stored {count} bytes")
+        waiting = net.beside(operation.result, True)
+        net.sent(client, b"now")
+        code, count = waiting.result()
+        expect(code, 0, "WSAGetOverlappedResult with fWait")
+        net.arrives_rest(server, b"now", operation.data(count))
+
+
+@clause("executive 6.1")
+def structure_alone_tells_the_end(net: Net) -> None:
+    """Without event, routine and port the structure tells: Internal is 0x103 until the end, then there is a result."""
+    client, server = net.pair()
+    operation = Operation(server, 10).must_pend("a receive without data")
+    ensure(operation.pending, "Internal of a pending receive is not 0x103")
+    net.sent(client, b"poll")
+    operation.ends_with(0, None, "a receive that nobody announces")
+    _, count = operation.result()
+    ensure(operation.overlapped.InternalHigh == count, "InternalHigh and WSAGetOverlappedResult tell different numbers")
+    net.arrives_rest(server, b"poll", operation.data(count))
+
+
+@clause("executive 6")
+def structure_serves_again(net: Net) -> None:
+    """A structure whose call has ended serves for the next one on the same socket."""
+    client, server = net.pair()
+    with an_event() as event:
+        first = Operation(server, 1, event=event).must_pend("a receive without data")
+        net.sent(client, b"a")
+        wait_set(event, "a receive")
+        first.ended_with(0, 1, "a receive")
+        again = Operation(server, 1, event=event, structure=first.overlapped)
+        again.must_pend("a receive with a used structure")
+        ensure(not is_set(event), "the start of a receive with a used structure left its event set")
+        net.sent(client, b"b")
+        wait_set(event, "a receive with a used structure")
+        again.ended_with(0, 1, "a receive with a used structure")
+        ensure(again.data(1) == net.through(b"b"), f"it received {again.data(1)!r}")
+
+
+@clause("WSPRecv, provider-functions 9")
+def empty_receive_waits_for_data(net: Net) -> None:
+    """A receive of 0 bytes pends until there is data, and leaves it to the next receive."""
+    client, server = net.pair()
+    operation = Operation(server, 0).must_pend("a receive of 0 bytes without data")
+    net.sent(client, b"data")
+    operation.ends_with(0, 0, "a receive of 0 bytes")
+    net.arrives(server, b"data")
+
+
+@clause("WSPIoctl, SIO_ADDRESS_LIST_CHANGE", "any")
+def control_code_pends_and_is_aborted(net: Net) -> None:
+    """An overlapped SIO_ADDRESS_LIST_CHANGE pends; closesocket ends it with an error, which is told."""
+    s = net.socket()
+    with an_event() as event, Port() as port:
+        port.add(s, 3)
+        waiting = Started(s, event)
+        places = byref(waiting.count_variable), byref(waiting.overlapped)
+        result = ws2_32.WSAIoctl(s, c.SIO_ADDRESS_LIST_CHANGE, None, 0, None, 0, *places, None)
+        waiting.code = last() if result else 0
+        waiting.must_pend("SIO_ADDRESS_LIST_CHANGE")
+        ensure(waiting.pending and not is_set(event), "SIO_ADDRESS_LIST_CHANGE told an end")
+        net.close(s)
+        wait_set(event, "SIO_ADDRESS_LIST_CHANGE on a closed socket")
+        packet = port.packet()
+        ensure(packet and not packet[0] and packet[2:] == (3, waiting.address), f"its packet is {packet}")

@@ -246,3 +246,51 @@ def poll_tells_room_and_data(net: Net) -> None:
     count = ws2_32.WSAPoll(polled, 1, patience.milliseconds)
     ensure(count == 1 and polled[0].revents & c.POLLRDNORM, f"a socket with data shows {polled[0].revents:#x}")
     net.arrives(server, b"x")
+
+
+@clause("WSPSelect, WPUFDIsSet")
+def select_tells_which_of_several(net: Net) -> None:
+    """Of several sockets in a set those stay that are ready, under the client's numbers, and are counted."""
+    one, other = net.pair(), net.pair()
+    members = (one[1], other[1], other[0])
+    net.sent(other[0], b"x")
+    net.wait_readable(other[1])
+    held = ws2_32.fd_set(len(members), (ws2_32.SOCKET * 64)(*members))
+    count = int(ws2_32.select(0, byref(held), None, None, byref(ws2_32.TIMEVAL(1, 0))))
+    found = list(held.fd_array[: held.fd_count])
+    ensure((count, found) == (1, [other[1]]), f"select returned {count}, and {found} of {members}; {other[1]} has data")
+
+
+@clause("WSAPoll, WSPIoctl")
+def poll_tells_the_end(net: Net) -> None:
+    """WSAPoll tells the peer's end as POLLHUP or POLLRDNORM, and nothing of a socket without data."""
+    client, server = net.pair()
+    polled = (ws2_32.WSAPOLLFD * 2)(
+        ws2_32.WSAPOLLFD(server, c.POLLRDNORM, 0), ws2_32.WSAPOLLFD(client, c.POLLRDNORM, 0)
+    )
+    ensure(ws2_32.WSAPoll(polled, 2, 0) == 0, "WSAPoll told something of two idle sockets")
+    net.done(ws2_32.shutdown(client, c.SD_SEND), "shutdown")
+    count = ws2_32.WSAPoll(polled, 2, patience.milliseconds)
+    shown = [one.revents for one in polled]
+    ensure(count == 1 and shown[0] & (c.POLLHUP | c.POLLRDNORM) and not shown[1], f"at the end WSAPoll shows {shown}")
+
+
+@clause("WSPIoctl, SIO_BSP_HANDLE")
+def handles_for_select_and_poll_are_sockets(net: Net) -> None:
+    """SIO_BSP_HANDLE and its kin are refused, or answered with a handle that shows the same data."""
+    client, server = net.pair()
+    net.sent(client, b"x")
+    net.wait_readable(server)
+    for name in ("SIO_BSP_HANDLE", "SIO_BSP_HANDLE_SELECT", "SIO_BSP_HANDLE_POLL"):
+        handle, count = ctypes.c_uint64(), ctypes.c_uint32()
+        code = getattr(c, name)
+        if ws2_32.WSAIoctl(server, code, None, 0, byref(handle), 8, byref(count), None, None):
+            refused = (WSAError.WSAEOPNOTSUPP, WSAError.WSAEINVAL)
+            ensure(last() in refused, f"{name} is refused with {name_of(last())}")
+            continue
+        value, size = ctypes.c_int32(), ctypes.c_int(4)
+        result = ws2_32.getsockopt(handle.value, c.SOL_SOCKET, c.SO_TYPE, byref(value), byref(size))
+        ensure(not result, f"{name} answers {handle.value}, which is no socket")
+        ensure(_select(net, 1000, read=handle.value), f"the socket that {name} answers does not show the data")
+        result = ws2_32.WSAIoctl(server, code, None, 0, byref(handle), 4, byref(count), None, None)
+        expect(last() if result else 0, WSAError.WSAEFAULT, f"{name} with room for 4 bytes")
