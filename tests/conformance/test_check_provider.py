@@ -170,7 +170,7 @@ def test_a_provider_that_hangs_is_told_and_not_waited_for() -> None:
             return b""
 
     report = run_clauses(Hangs, only=["bytes_arrive_in_order_both_ways"], arrangements=["alone"], patience=0.1)
-    assert report.broken[0].problem == "a call never came back"
+    assert report.broken[0].problem == "recv never came back"
 
 
 def test_every_clause_says_what_it_asks_for_and_where_it_is_written() -> None:

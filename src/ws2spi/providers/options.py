@@ -98,6 +98,9 @@ def _structure(name: str, room: int) -> Callable[[bytes], bytes]:
     return convert
 
 
+_group6_to_linux = _structure("ipv6_mreq", 20)
+
+
 def _source_to_linux(value: bytes) -> bytes:
     """struct ip_mreq_source: group, source, interface; Linux wants group, interface, source."""
     value = _structure("ip_mreq_source", 12)(value)
@@ -235,8 +238,8 @@ TABLE: dict[tuple[int, int], Option] = {
     (_IPV6, c.IPV6_MULTICAST_HOPS): _plain(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS),
     (_IPV6, c.IPV6_MULTICAST_LOOP): _plain(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP),
     (_IPV6, c.IPV6_MULTICAST_IF): _plain(_SIX, socket.IPV6_MULTICAST_IF),
-    (_IPV6, c.IPV6_JOIN_GROUP): _set_only(_SIX, socket.IPV6_JOIN_GROUP, _structure("ipv6_mreq", 20), 20),
-    (_IPV6, c.IPV6_LEAVE_GROUP): _set_only(_SIX, socket.IPV6_LEAVE_GROUP, _structure("ipv6_mreq", 20), 20),
+    (_IPV6, c.IPV6_JOIN_GROUP): _set_only(_SIX, socket.IPV6_JOIN_GROUP, _group6_to_linux, 20),
+    (_IPV6, c.IPV6_LEAVE_GROUP): _set_only(_SIX, socket.IPV6_LEAVE_GROUP, _group6_to_linux, 20),
     (_IPV6, c.IPV6_DONTFRAG): _plain(_SIX, socket.IPV6_DONTFRAG, _boolean),
     (_IPV6, c.IPV6_MTU_DISCOVER): Option(_SIX, _IPV6_MTU_DISCOVER, _discovery_to_linux, _discovery_to_windows, 4, 4),
     (_IPV6, c.IPV6_MTU): _plain(_SIX, _IPV6_MTU)._replace(access="r"),
@@ -246,7 +249,7 @@ LEVELS = frozenset(level for level, _ in TABLE)
 # {(Linux level, Linux option): (Windows level, Windows option, row)}
 # Rows whose values are the same on both sides, or are converted back by `below`; the others go down as the client gave
 # them.
-_ALIKE = (dword, boolean, _linger_to_linux, _group_to_linux)
+_ALIKE = (dword, boolean, _linger_to_linux, _group_to_linux, _group6_to_linux)
 _BACK = {(row.level, row.number): (key[0], key[1], row) for key, row in TABLE.items() if row.to_linux in _ALIKE}
 
 
