@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from support.pass_through import INVALID_SOCKET, SOCKET_ERROR, PassThrough
+from support.pass_through import IN_PROGRESS, INVALID_SOCKET, SOCKET_ERROR, PassThrough
 from support.wrapping import Wrapping
 from ws2spi._abi.types import INT, SOCKET, UINT, WSPDATA, WSPPROC_NAMES, fd_set
 from ws2spi.testing.conformance.subject import ARRANGEMENTS, arranged
@@ -144,6 +144,14 @@ class AllKinds:
     def WSPCancelBlockingCall(self, lpErrno: Any) -> int:
         part, _ = next(iter(self.started.values()))  # the thread's call is the same whoever is asked
         return int(part.lower.lpWSPCancelBlockingCall(lpErrno))
+
+    def WSPGetOverlappedResult(self, s: int, lpOverlapped: Any, *rest: Any) -> int:
+        """Of a socket that is gone the structure tells it, which is every part's alike."""
+        owner = self._owner(s, rest[-1])
+        part = owner[0] if owner is not None else next(iter(self.parts.values()))
+        if owner is None and lpOverlapped.contents.Internal == IN_PROGRESS:
+            return 0
+        return part.WSPGetOverlappedResult(s, lpOverlapped, *rest)
 
     def WSPSelect(self, nfds: int, reads: Any, writes: Any, excepts: Any, time: Any, lpErrno: Any) -> int:
         """Layering 8: the sets are built anew from lower sockets, and answered by WPUFDIsSet."""

@@ -499,11 +499,11 @@ class PassThrough:
     def WSPGetOverlappedResult(
         self, s: int, lpOverlapped: Any, lpcb: Any, wait: int, lpFlags: Any, lpErrno: Any
     ) -> int:
-        """Layering 5.4: only the structure counts."""
-        if self.find(s, lpErrno) is None:
-            return 0
+        """Layering 5.4: only the structure counts, also when the socket is gone."""
         client = lpOverlapped.contents
         if client.Internal == IN_PROGRESS:
+            if self.find(s, lpErrno) is None:
+                return 0
             if not wait:
                 lpErrno.contents.value = WSA_IO_INCOMPLETE
                 return 0
