@@ -103,6 +103,12 @@ def test_in_structures(udp: int) -> None:
     asked = s, c.SIO_GET_MULTICAST_FILTER, data, 8, answer
     assert ws2_32.WSAIoctl(*asked, 64, byref(count), None, None) == 0
     assert answer.raw[: count.value] == data.raw
+    other = ctypes.create_string_buffer(socket.inet_aton("239.7.7.10") + LOOPBACK, 8)
+    assert ws2_32.WSAIoctl(s, c.SIO_GET_MULTICAST_FILTER, other, 8, answer, 64, byref(count), None, None) == -1
+    assert error() == WSAError.WSAEADDRNOTAVAIL
+    many = GROUP + LOOPBACK + struct.pack("<II", INCLUDE, 200) + bytes(range(200)) * 4
+    assert ws2_32.WSAIoctl(s, c.SIO_SET_MULTICAST_FILTER, many, 816, None, 0, byref(count), None, None) == -1
+    assert error() == WSAError.WSAENOBUFS
     for size in (8, 15):
         assert ws2_32.WSAIoctl(*asked, size, byref(count), None, None) == -1
         assert error() == WSAError.WSAEFAULT, "no room"
