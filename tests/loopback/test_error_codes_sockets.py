@@ -12,6 +12,7 @@ import pytest
 
 import ws2spi
 from support import winsock
+from support.clients import bind, reset, set_option
 from support.stacks import Control
 from support.winsock import byref, connected, error, listening, made, sockaddr
 from ws2spi import WinsockError, ws2_32
@@ -141,6 +142,27 @@ def test_wsaenetunreach(stream: int, connect: Call) -> None:
 
 
 @connects
+def test_wsaeaddrinuse(connect: Call) -> None:
+    """A second connection between the same two addresses, which SO_REUSEADDR let bind."""
+    listener, port = listening()
+    first, second = made(), made()
+    for s in (first, second):
+        assert set_option(s, c.SOL_SOCKET, c.SO_REUSEADDR, b"\1\0\0\0") == 0
+    own = winsock.bound(first)
+    assert bind(second, own) == 0
+    assert connect(first, sockaddr(port)) == 0
+    refused(connect(second, sockaddr(port)), WSAError.WSAEADDRINUSE)
+    winsock.close(listener, first, second)
+
+
+@connects
+def test_wsaeacces_of_a_broadcast_address(connect: Call) -> None:
+    s = made(c.SOCK_DGRAM)
+    refused(connect(s, sockaddr(9, host="255.255.255.255")), WSAError.WSAEACCES)
+    winsock.close(s)
+
+
+@connects
 def test_the_states_of_connecting(connect: Call) -> None:
     """WSAEINVAL for a listener, WSAEISCONN, and WSAEWOULDBLOCK, then WSAEALREADY, while it is under way."""
     listener, port = listening()
@@ -182,6 +204,7 @@ def by_name_a(s: int, to: Any) -> int:
 @pytest.mark.parametrize(
     "code",
     [
+        WSAError.WSAEADDRINUSE,
         WSAError.WSAEADDRNOTAVAIL,
         WSAError.WSAEAFNOSUPPORT,
         WSAError.WSAECONNREFUSED,
@@ -254,3 +277,32 @@ def test_what_bind_and_listen_refuse(stream: int) -> None:
     datagram = made(c.SOCK_DGRAM)
     refused(ws2_32.listen(datagram, 5), WSAError.WSAEOPNOTSUPP)
     winsock.close(other, datagram)
+
+
+def test_the_broadcast_address_is_bound_with_so_broadcast_only() -> None:
+    """bind's page: WSAEACCES."""
+    s = made(c.SOCK_DGRAM)
+    refused(bind(s, 0, host="255.255.255.255"), WSAError.WSAEACCES)
+    assert set_option(s, c.SOL_SOCKET, c.SO_BROADCAST, b"\1\0\0\0") == 0
+    assert bind(s, 0, host="255.255.255.255") == 0
+    winsock.close(s)
+
+
+def test_listen_where_another_socket_listens() -> None:
+    """listen's page: WSAEADDRINUSE, when bind did not say so."""
+    first, second = made(), made()
+    for s in (first, second):
+        assert set_option(s, c.SOL_SOCKET, c.SO_REUSEADDR, b"\1\0\0\0") == 0
+    assert bind(second, winsock.bound(first)) == 0
+    assert ws2_32.listen(first, 5) == 0
+    refused(ws2_32.listen(second, 5), WSAError.WSAEADDRINUSE)
+    winsock.close(first, second)
+
+
+def test_shutdown_after_a_reset() -> None:
+    """shutdown's page: WSAECONNRESET; WSAENOTCONN is for what never was connected."""
+    one, other = connected()
+    reset(other)
+    assert winsock.received(one) == WSAError.WSAECONNRESET
+    refused(ws2_32.shutdown(one, c.SD_SEND), WSAError.WSAECONNRESET)
+    winsock.close(one)

@@ -17,7 +17,7 @@ from support.stacks import Bytes
 from support.winsock import byref, connected, datagram_pair, error, made, sockaddr
 from ws2spi import ws2_32
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WSAError
+from ws2spi._abi.errors import WinsockError, WSAError
 
 pytestmark = pytest.mark.usefixtures("started")
 DWORD = ctypes.c_uint32
@@ -184,6 +184,27 @@ def test_wsaemsgsize_of_a_short_buffer(call: Call) -> None:
     assert send(other, 20) == 20
     refused(call(one, 4), WSAError.WSAEMSGSIZE)
     winsock.close(one, other)
+
+
+@every
+def test_wsaeopnotsupp_of_urgent_data_in_datagrams(call: Call) -> None:
+    one, other = datagram_pair()
+    refused(call(one, flags=c.MSG_OOB), WSAError.WSAEOPNOTSUPP)
+    winsock.close(one, other)
+
+
+@addressed
+def test_wsaehostunreach(call: Call) -> None:
+    """What Linux, or a layer, has learnt of the way."""
+
+    class Unreachable(Bytes):
+        async def send_to(self, conn: Any, data: bytes, address: Any) -> None:
+            raise WinsockError(WSAError.WSAEHOSTUNREACH)
+
+    with ws2spi.install(ws2spi.Stack([Unreachable()])):
+        s = made(c.SOCK_DGRAM)
+        refused(call(s, to=sockaddr(9)), WSAError.WSAEHOSTUNREACH)
+        winsock.close(s)
 
 
 @addressed

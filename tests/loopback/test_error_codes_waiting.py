@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from support import winsock
+from support.hand_written import HandWritten
+from support.readiness import select
 from support.threads import Running, until
 from support.winsock import byref, error, listening
 from ws2spi import user32, ws2_32
@@ -57,6 +59,14 @@ def test_a_provider_without_network_events(without_events: int) -> None:
     refused(ws2_32.WSAAsyncSelect(s, window, 1025, c.FD_READ), WSAError.WSAEOPNOTSUPP)
     user32.DestroyWindow(window)
     ws2_32.WSACloseEvent(event)
+
+
+def test_a_provider_without_select() -> None:
+    """Its own code; nothing else can say whether its sockets are ready."""
+    HandWritten("fionread")
+    s = winsock.made()
+    assert select([s])[0] == -WSAError.WSAEOPNOTSUPP
+    winsock.close(s)
 
 
 def test_what_network_events_refuse(stream: int) -> None:

@@ -1,9 +1,10 @@
 """Which documented error codes the suite provokes: a record of what every call of an exact face has answered.
 
 `start` puts a listener around each function of the faces that documents error codes; without it nothing of this is in
-the way of a call. A code counts where its function leaves it: in the thread's last error, in `*lpErrno`, or as the
-returned value. So that an old code is not taken for a new answer, both places hold a mark during the call, and get
-back what they had if the function stored nothing.
+the way of a call. A code counts where its function leaves it: in the thread's last error, in `*lpErrno`, as the
+returned value, or, for what comes later, where `support.told` finds it. So that an old code is not taken for a new
+answer, the last error and `*lpErrno` hold a mark during the call, and get back what they had if the function stored
+nothing.
 
 `unprovoked` is what the docstrings' "Errors" name and no call has answered. tests/provoked.toml says why one cannot be.
 """
@@ -18,7 +19,8 @@ from types import ModuleType
 from typing import Any
 
 import build_docs
-from ws2spi import kernel32, user32, ws2_32
+from support.told import Told
+from ws2spi import kernel32, mswsock, user32, ws2_32
 from ws2spi._abi import constants
 from ws2spi._abi.errors import WSAError
 from ws2spi._abi.memory import address_of, load_dword, store_int
@@ -26,7 +28,7 @@ from ws2spi._executive import lasterror
 from ws2spi.ctypes._function import Function
 
 ROOT = Path(__file__).parents[2]
-FACES: dict[str, ModuleType] = {"ws2_32": ws2_32, "kernel32": kernel32, "user32": user32}
+FACES: dict[str, ModuleType] = {"ws2_32": ws2_32, "kernel32": kernel32, "user32": user32, "mswsock": mswsock}
 CODES = {
     **{name: value for name, value in vars(constants).items() if name.startswith(("ERROR_", "WAIT_"))},
     **{name: int(code) for name, code in WSAError.__members__.items()},
@@ -34,14 +36,12 @@ CODES = {
 _MARK = 0x5EA1_EDED  # no code
 _WORD = re.compile(r"\b(?:WSA|ERROR_|WAIT_)[A-Z0-9_]+\b")
 _AS = re.compile(r"(?:^|[.;] (?:and )?)as (\w+)(?:\(\))?(?:, but for ([A-Z_, ]+))?")
-# What a message of an asynchronous request carries is not what the function answers.
-_IN_A_MESSAGE = re.compile(r"The message has .*")
 
 
 def documented() -> dict[str, set[str]]:
     """{"face.function": the codes that its docstring's "Errors" names}; "as f(), but for X" stands for those of f."""
     texts = {
-        f"{face}.{function.name}": _IN_A_MESSAGE.sub("", " ".join(function.sections.get("Errors", "").split()))
+        f"{face}.{function.name}": " ".join(function.sections.get("Errors", "").split())
         for face in FACES
         for function in build_docs.functions(face)
     }
@@ -61,6 +61,7 @@ class Record:
     def __init__(self) -> None:
         self.documented = documented()
         self.answered: set[tuple[str, int]] = set()
+        self._told = Told(lambda name, code: self.answered.add((name, code)))
 
     def start(self) -> None:
         """Listen to every function that documents a code, until the process ends."""
@@ -71,9 +72,12 @@ class Record:
                 if codes:
                     function.body = self._listening(name, function.body, codes)
                     function._configured()  # a call goes straight to the body that was there (decision 0032)
+        self._told.listen()
 
     def _listening(self, name: str, body: Callable[..., Any], codes: set[int]) -> Callable[..., Any]:
-        has_errno = _parameters(body)[-1:] == ["lpErrno"]
+        parameters = _parameters(body)
+        has_errno = parameters[-1:] == ["lpErrno"]
+        overlapped = parameters.index("lpOverlapped") if "lpOverlapped" in parameters else len(parameters)
 
         @functools.wraps(body)
         def call(*arguments: Any, **named: Any) -> Any:
@@ -81,6 +85,8 @@ class Record:
             before = lasterror.get()
             lasterror.set(_MARK)
             result: Any = None
+            for argument in arguments[overlapped : overlapped + 1]:
+                self._told.begins(name, argument)
             try:
                 result = body(*arguments, **named)
             finally:
@@ -93,12 +99,14 @@ class Record:
                     self.answered.add((name, place.read()))
             if type(result) is int and result in codes:
                 self.answered.add((name, result))
+            self._told.ends(name, arguments, result)
             return result
 
         return call
 
     def unprovoked(self) -> dict[str, set[str]]:
         """{function: codes that it documents and has not answered}."""
+        self._told.settle()
         missing = {
             name: {code for code in codes if (name, CODES[code]) not in self.answered}
             for name, codes in self.documented.items()

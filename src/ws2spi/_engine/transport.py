@@ -366,6 +366,8 @@ class SocketTransport:
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not error and not self.connected():
                 error = errno.EINPROGRESS  # resumed early
+        if error == errno.EADDRNOTAVAIL and self.bound():
+            error = errno.EADDRINUSE  # so Linux says that a connection between these two names is there already
         if error:
             raise winsock_error(OSError(error, os.strerror(error)), "connect")
         self.shut_write = False

@@ -12,7 +12,7 @@ from ctypes import byref
 from typing import Any
 
 from ws2spi._abi.constants import MSG_PARTIAL, SOCKET_ERROR
-from ws2spi._abi.errors import WSAError
+from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of, store_int
 from ws2spi._abi.mswsock import (
     EXTENSIONS,
@@ -38,6 +38,7 @@ from ws2spi._executive import lasterror
 from ws2spi._runtime.extensions import functions, pointers
 from ws2spi.ctypes._function import exact, number_of
 from ws2spi.ws2_32 import _transfer
+from ws2spi.ws2_32._route import failed, route
 
 
 def _guid(name: str) -> GUID:
@@ -72,7 +73,8 @@ def AcceptEx(
         WSANOTINITIALISED, WSAENOTSOCK. WSA_INVALID_PARAMETER: `lpOverlapped` is NULL.
         WSAEFAULT: no buffer, or an area with less than the sockaddr and 16 bytes (a local one of 0 bytes is left out).
         WSAEINVAL: not listening; or the accept socket is bound, connected, of another kind, or in use.
-        WSA_INVALID_HANDLE: hEvent is no event. WSAECONNRESET: the peer was gone before its data came.
+        WSA_INVALID_HANDLE: hEvent is no event. WSA_IO_PENDING: announced later.
+        Told at the end: WSAECONNRESET: the peer was gone before its data came. WSA_OPERATION_ABORTED.
     Source: mswsock.h, nf-mswsock-acceptex.
     Differs: the new socket has the listener's options of Linux from the start, and loses those set before AcceptEx;
         when it fails, the accept socket can be used again.
@@ -136,8 +138,10 @@ def ConnectEx(
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSA_INVALID_PARAMETER: `lpOverlapped` is NULL.
         WSAEFAULT, WSAEAFNOSUPPORT, WSAEADDRNOTAVAIL: the address. WSAEINVAL: unbound, listening, or a datagram socket.
-        WSAEISCONN. WSAEALREADY: a connect is under way. WSA_INVALID_HANDLE: hEvent is no event.
-        Told at the end: WSAECONNREFUSED, WSAETIMEDOUT, WSAENETUNREACH, WSAEHOSTUNREACH, WSAEADDRINUSE, WSAENOBUFS.
+        WSAEISCONN. WSAEALREADY: a connect is under way. WSA_INVALID_HANDLE: hEvent is no event. WSA_IO_PENDING:
+            announced later.
+        Told at the end: WSAECONNREFUSED, WSAETIMEDOUT, WSAENETUNREACH, WSAEHOSTUNREACH, WSAEADDRINUSE,
+            WSA_OPERATION_ABORTED.
     Source: mswsock.h, nc-mswsock-lpfn_connectex.
     Differs: TCP_FASTOPEN changes nothing; options set before keep their effect before SO_UPDATE_CONNECT_CONTEXT, and
         getsockname works.
@@ -161,7 +165,7 @@ def DisconnectEx(s: Any, lpOverlapped: Any, dwFlags: Any, dwReserved: Any) -> in
     Returns: TRUE when it is done, FALSE with the code in the last error; with an OVERLAPPED that is WSA_IO_PENDING.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSAENOTCONN. WSAEINVAL: another flag, a reserved value, a datagram socket.
-        WSAEFAULT, WSA_INVALID_HANDLE: the OVERLAPPED.
+        WSA_INVALID_HANDLE: hEvent is no event. WSA_IO_PENDING: announced later.
     Source: mswsock.h, nc-mswsock-lpfn_disconnectex.
     Differs: with TF_REUSE_SOCKET it ends when the peer has ended its side, and never waits for TIME_WAIT. A socket that
         was bound to a port of the system's choice may get another one; who uses the handle as a file stays at its end.
@@ -184,7 +188,7 @@ def TransmitFile(
     Returns: TRUE when it is done, FALSE with the code in the last error; with an OVERLAPPED that is WSA_IO_PENDING.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED.
-        WSA_OPERATION_ABORTED: cancelled, or the socket was closed.
+        WSA_IO_PENDING: announced later. WSA_OPERATION_ABORTED: cancelled, or the socket was closed.
         WSAEINVAL: a datagram socket, TF_REUSE_SOCKET without TF_DISCONNECT, an offset that is not in the file, more
             than 2,147,483,646 bytes, no regular file.
         WSAEFAULT: a NULL buffer with a length. WSA_INVALID_HANDLE: no open file, or hEvent is no event.
@@ -213,7 +217,7 @@ def TransmitPackets(
 
     Returns: TRUE when it is done, FALSE with the code in the last error; with an OVERLAPPED that is WSA_IO_PENDING.
     Errors:
-        As TransmitFile; and
+        as TransmitFile; and
         WSAEFAULT: no array. WSAEINVAL: an element of no kind, TF_DISCONNECT of a datagram socket.
     Source: mswsock.h, nc-mswsock-lpfn_transmitpackets.
     Differs: as TransmitFile. On a datagram socket, what lies between two TP_ELEMENT_EOP is one datagram.
@@ -239,6 +243,7 @@ def WSARecvMsg(s: Any, lpMsg: Any, lpdwNumberOfBytesRecvd: Any, lpOverlapped: An
         WSAEOPNOTSUPP: a stream, or a flag other than MSG_PEEK. WSAEINVAL: not bound. WSAEMSGSIZE: cut.
         WSAEFAULT: a NULL pointer with a length, too little room for the name, no place for the number of bytes and no
             OVERLAPPED. WSA_INVALID_HANDLE: hEvent is no event. WSA_IO_PENDING: announced later.
+        WSAEINPROGRESS: inside a blocking hook. Told at the end: WSA_OPERATION_ABORTED.
     Source: mswsock.h, nc-mswsock-lpfn_wsarecvmsg.
     Differs: MSG_BCAST and MSG_MCAST need IP_PKTINFO (IPV6_PKTINFO) to be on. Under layers that touch datagrams the
         control data is that of the last one from below; over a hand-written provider there is none.
@@ -261,9 +266,12 @@ def WSARecvEx(s: Any, buf: Any, len: Any, flags: Any) -> int:
     Differs: the rest of a datagram that was cut is lost, as in UDP's nature; the page speaks of other protocols, too.
     """
     size = number_of(len)
-    if not address_of(flags):
-        lasterror.set(int(WSAError.WSAEFAULT))
-        return SOCKET_ERROR
+    try:
+        route(number_of(s))
+        if not address_of(flags):
+            raise WinsockError(WSAError.WSAEFAULT, "flags")
+    except WinsockError as error:
+        return failed(error, SOCKET_ERROR)
     received, got = DWORD(), DWORD()
     if size < 0:
         return int(_transfer.recv(number_of(s), buf, size, 0))  # which says what is wrong first

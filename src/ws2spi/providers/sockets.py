@@ -239,6 +239,9 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
 
     def bind(self, entry: SocketEntry, address: Address) -> None:
         state: Socket = entry.state
+        broadcast = not state.stream and address[0] == "255.255.255.255"
+        if broadcast and not any(state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_BROADCAST, 4)):
+            raise WinsockError(WSAError.WSAEACCES, "bind to the broadcast address without SO_BROADCAST")
         state.connection.perform("bind", address)
         state.bound_to = address
         if state.selection is not None:
@@ -348,6 +351,8 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
             if state.stream:
                 request = state.connection.submit_shutdown(socket.SHUT_WR)
                 if request.done and request.error is not None:
+                    if request.error.code == WSAError.WSAENOTCONN:  # Linux's word for a connection that was there, too
+                        raise WinsockError(WSAError.WSAECONNRESET, "shutdown after a reset")
                     raise request.error
         state.connection.tell_observers()
 

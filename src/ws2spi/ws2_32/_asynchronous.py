@@ -42,7 +42,7 @@ def WSAAsyncGetHostByName(hWnd: Any, wMsg: int, name: Any, buf: Any, buflen: int
     Returns: the request's handle, or 0 with the code in the last error.
     Errors:
         WSANOTINITIALISED: no WSAStartup. WSAEINVAL: no such window.
-        The message has WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_RECOVERY, WSANO_DATA as gethostbyname, WSAENOBUFS for
+        The message has WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_RECOVERY, WSANO_DATA of gethostbyname, WSAENOBUFS for
             too short a buffer, whose needed size it tells, or WSAEFAULT for a NULL one.
     Source: winsock.h, nf-winsock-wsaasyncgethostbyname.
     Differs: requests run at the same time; none is refused with WSAEWOULDBLOCK.
@@ -59,9 +59,8 @@ def WSAAsyncGetHostByAddr(hWnd: Any, wMsg: int, addr: Any, len: int, type: int, 
     """Find the host of a binary address; a HOSTENT comes into `buf`, then a message to the window.
 
     Returns: the request's handle, or 0 with the code in the last error.
-    Errors:
-        WSANOTINITIALISED, WSAEINVAL: as WSAAsyncGetHostByName. The message has the codes of gethostbyaddr, WSAENOBUFS
-            or WSAEFAULT.
+    Errors: as WSAAsyncGetHostByName; and
+        The message has WSAEAFNOSUPPORT for another family, WSAEINVAL for another length of an IPv6 address.
     Source: winsock.h, nf-winsock-wsaasyncgethostbyaddr.
     Differs: as WSAAsyncGetHostByName.
     """
@@ -78,8 +77,8 @@ def WSAAsyncGetServByName(hWnd: Any, wMsg: int, name: Any, proto: Any, buf: Any,
 
     Returns: the request's handle, or 0 with the code in the last error.
     Errors:
-        WSANOTINITIALISED, WSAEINVAL: as WSAAsyncGetHostByName. The message has the codes of getservbyname, WSAENOBUFS
-            or WSAEFAULT.
+        WSANOTINITIALISED, WSAEINVAL: no WSAStartup, no such window. The message has WSAHOST_NOT_FOUND, WSANO_DATA of
+            getservbyname, WSAENOBUFS, or WSAEFAULT also for a NULL name.
     Source: winsock.h, nf-winsock-wsaasyncgetservbyname.
     Differs: as WSAAsyncGetHostByName and getservbyname.
     """
@@ -96,8 +95,8 @@ def WSAAsyncGetServByPort(hWnd: Any, wMsg: int, port: int, proto: Any, buf: Any,
 
     Returns: the request's handle, or 0 with the code in the last error.
     Errors:
-        WSANOTINITIALISED, WSAEINVAL: as WSAAsyncGetHostByName. The message has the codes of getservbyport, WSAENOBUFS
-            or WSAEFAULT.
+        WSANOTINITIALISED, WSAEINVAL: no WSAStartup, no such window. The message has WSAHOST_NOT_FOUND, WSANO_DATA of
+            getservbyport, WSAENOBUFS or WSAEFAULT.
     Source: winsock.h, nf-winsock-wsaasyncgetservbyport.
     Differs: as WSAAsyncGetHostByName and getservbyname.
     """
@@ -114,8 +113,8 @@ def WSAAsyncGetProtoByName(hWnd: Any, wMsg: int, name: Any, buf: Any, buflen: in
 
     Returns: the request's handle, or 0 with the code in the last error.
     Errors:
-        WSANOTINITIALISED, WSAEINVAL: as WSAAsyncGetHostByName. The message has the codes of getprotobyname, WSAENOBUFS
-            or WSAEFAULT.
+        WSANOTINITIALISED, WSAEINVAL: no WSAStartup, no such window. The message has WSANO_DATA of getprotobyname,
+            WSAENOBUFS, or WSAEFAULT also for a NULL name.
     Source: winsock.h, nf-winsock-wsaasyncgetprotobyname.
     Differs: as WSAAsyncGetHostByName and getprotobyname.
     """
@@ -132,7 +131,7 @@ def WSAAsyncGetProtoByNumber(hWnd: Any, wMsg: int, number: int, buf: Any, buflen
 
     Returns: the request's handle, or 0 with the code in the last error.
     Errors:
-        WSANOTINITIALISED, WSAEINVAL: as WSAAsyncGetHostByName. The message has the codes of getprotobynumber,
+        WSANOTINITIALISED, WSAEINVAL: no WSAStartup, no such window. The message has WSANO_DATA of getprotobynumber,
             WSAENOBUFS or WSAEFAULT.
     Source: winsock.h, nf-winsock-wsaasyncgetprotobynumber.
     Differs: as WSAAsyncGetHostByName and getprotobyname.

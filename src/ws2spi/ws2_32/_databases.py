@@ -47,6 +47,7 @@ def gethostbyaddr(addr: Any, len: int, type: int) -> int:
     Errors:
         WSANOTINITIALISED: no WSAStartup.
         WSAEAFNOSUPPORT: a type other than AF_INET and AF_INET6. WSAEFAULT: NULL, or too short.
+        WSAEINVAL: AF_INET6 and another length than 16.
         WSAHOST_NOT_FOUND: no such host. WSANO_DATA: it has no name.
         WSATRY_AGAIN: the name server did not answer. WSANO_RECOVERY: it cannot.
         WSAEINTR: WSACancelBlockingCall. WSAEINPROGRESS: the thread is inside its blocking hook.
@@ -154,11 +155,13 @@ def read_packed(addr: Any, length: int, family: int) -> bytes:
     """Return the binary address of gethostbyaddr's arguments.
 
     Errors:
-        WSAEAFNOSUPPORT: the family. WSAEFAULT: NULL, or too short.
+        WSAEAFNOSUPPORT: the family. WSAEINVAL: AF_INET6 with another length. WSAEFAULT: NULL, or too short.
     """
     size = _LENGTHS.get(family)
     if size is None:
         raise WinsockError(WSAError.WSAEAFNOSUPPORT, f"address family {family}")
+    if family == c.AF_INET6 and length != size:
+        raise WinsockError(WSAError.WSAEINVAL, f"{length} bytes for an IPv6 address")
     if not address_of(addr) or length < size:
         raise WinsockError(WSAError.WSAEFAULT, "addr")
     return read_bytes(addr, size)

@@ -44,6 +44,8 @@ def WSAEnumNetworkEvents(s: int, hEventObject: Any, lpNetworkEvents: Any) -> int
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSAEINVAL: `hEventObject` is neither NULL nor an event.
         WSAEFAULT: `lpNetworkEvents` is NULL. WSAEOPNOTSUPP: the provider has no network events.
+        In `iErrorCode`: WSAECONNREFUSED, WSAETIMEDOUT, WSAENETUNREACH of FD_CONNECT, or what else connect has;
+            WSAECONNRESET, WSAECONNABORTED of FD_CLOSE.
     Source: winsock2.h, nf-winsock2-wsaenumnetworkevents.
     Differs: nothing.
     """
@@ -61,6 +63,8 @@ def WSAAsyncSelect(s: int, hWnd: Any, wMsg: int, lEvent: int) -> int:
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK. WSAEINVAL: events, and `hWnd` is no window.
         WSAEOPNOTSUPP: the provider has no network events.
+        The message has WSAECONNREFUSED, WSAETIMEDOUT, WSAENETUNREACH with FD_CONNECT, or what else connect has;
+            WSAECONNRESET, WSAECONNABORTED with FD_CLOSE.
     Source: winsock2.h, nf-winsock2-wsaasyncselect.
     Differs: as WSAEventSelect.
     """
@@ -82,7 +86,8 @@ def select(nfds: int, readfds: Any, writefds: Any, exceptfds: Any, timeout: Any)
     Errors:
         WSANOTINITIALISED. WSAEINVAL: no socket at all, or a negative time.
         WSAENOTSOCK: a member is no socket, or of another provider; or it was closed meanwhile and is in no read set.
-        WSAEINTR: the call was cancelled. WSAEOPNOTSUPP: the provider has no select.
+        WSAEINTR: the call was cancelled. WSAEINPROGRESS: inside a blocking hook, and it would wait.
+        WSAEOPNOTSUPP: the provider has no select.
     Source: winsock2.h, nf-winsock2-select.
     Differs: an empty set beside another is allowed. A socket that is closed meanwhile counts as ready for reading.
     """
@@ -115,7 +120,8 @@ def WSAPoll(fdArray: Any, fds: int, timeout: int) -> int:
     Errors:
         WSANOTINITIALISED. WSAEFAULT: `fdArray` is NULL.
         WSAEINVAL: no elements, or events other than POLLRDNORM, POLLRDBAND and POLLWRNORM.
-        WSAENOTSOCK: no element names a socket. WSAEINTR: the call was cancelled.
+        WSAENOTSOCK: no element names a socket. WSAEINTR: the call was cancelled. WSAEINPROGRESS: inside a blocking
+            hook, and it would wait.
     Source: winsock2.h, nf-winsock2-wsapoll.
     Differs: without any socket the code is Windows' WSAENOTSOCK; the page says WSAEINVAL. POLLNVAL of what never was a
         socket is stored but not counted.

@@ -166,7 +166,7 @@ def WSAConnectByList(
     """Connect to the first of several addresses that answers, in their order; blocks in non-blocking mode, too.
 
     Returns: TRUE, or FALSE with the code in the last error.
-    Errors: as connect(), but for WSAEWOULDBLOCK, WSAEALREADY; of the last attempt; and
+    Errors: as connect(), but for WSAEWOULDBLOCK, WSAEALREADY, WSAEACCES; of the last attempt; and
         WSAEINVAL: `Reserved` is not NULL, or no address. WSAEFAULT: no list, or no room for an address.
         WSAETIMEDOUT: the time is over; looked at between two attempts.
     Source: winsock2.h, nf-winsock2-wsaconnectbylist.

@@ -131,8 +131,9 @@ def bind(s: int, name: Any, namelen: int) -> int:
         WSANOTINITIALISED, WSAENOTSOCK.
         WSAEFAULT: `name` is NULL, too short, or of another family. WSAEAFNOSUPPORT: an unknown family.
         WSAEADDRINUSE, WSAEADDRNOTAVAIL. WSAEINVAL: bound already.
+        WSAEACCES: a datagram socket, 255.255.255.255, and no SO_BROADCAST.
     Source: winsock2.h, nf-winsock2-bind.
-    Differs: nothing.
+    Differs: the broadcast address of one network is bound without SO_BROADCAST, too, as Linux does.
     """
     return status("lpWSPBind", s, name, namelen)
 
@@ -144,6 +145,7 @@ def listen(s: int, backlog: int) -> int:
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK.
         WSAEINVAL: not bound. WSAEISCONN: connected. WSAEOPNOTSUPP: not a stream socket.
+        WSAEADDRINUSE: another socket listens there; a bind with SO_REUSEADDR did not mind.
     Source: winsock2.h, nf-winsock2-listen.
     Differs: nothing.
     """
@@ -157,10 +159,10 @@ def accept(s: int, addr: Any, addrlen: Any) -> int:
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK.
         WSAEFAULT: `*addrlen` is too small; the connection waits on. (Without `addrlen` no address is stored.)
-        WSAEINVAL: not listening. WSAEOPNOTSUPP: not a stream socket. WSAEWOULDBLOCK. WSAEINTR: closed meanwhile.
-        WSAEMFILE, WSAENOBUFS.
+        WSAEINVAL: not listening. WSAEOPNOTSUPP: not a stream socket. WSAEWOULDBLOCK. WSAEMFILE, WSAENOBUFS.
+        WSAEINTR: closed meanwhile, or cancelled by the blocking hook. WSAEINPROGRESS: inside a blocking hook.
     Source: winsock2.h, nf-winsock2-accept.
-    Differs: nothing.
+    Differs: a connection that was reset before is handed out, and its first receive tells WSAECONNRESET.
     """
     handle = call("lpWSPAccept", c.INVALID_SOCKET, s, addr, addrlen, None, 0)
     if handle != c.INVALID_SOCKET:
@@ -176,6 +178,8 @@ def connect(s: int, name: Any, namelen: int) -> int:
         WSANOTINITIALISED, WSAENOTSOCK, WSAEFAULT, WSAEAFNOSUPPORT, WSAEADDRNOTAVAIL.
         WSAEWOULDBLOCK: non-blocking, under way. WSAEALREADY: still under way. WSAEISCONN.
         WSAECONNREFUSED, WSAENETUNREACH, WSAEHOSTUNREACH, WSAETIMEDOUT. WSAEINVAL: listening.
+        WSAEADDRINUSE: there is a connection between these two addresses already. WSAEACCES: a broadcast address without
+            SO_BROADCAST. WSAEINTR: cancelled by the blocking hook. WSAEINPROGRESS: inside a blocking hook.
     Source: winsock2.h, nf-winsock2-connect.
     Differs: nothing.
     """
@@ -201,6 +205,7 @@ def shutdown(s: int, how: int) -> int:
     Returns: 0, or SOCKET_ERROR with the code in the last error.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN. WSAEINVAL: an unknown `how`.
+        WSAECONNRESET: of sending, when the connection has ended by a reset.
     Source: winsock2.h, nf-winsock2-shutdown.
     Differs: nothing.
     """

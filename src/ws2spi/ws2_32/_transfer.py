@@ -36,7 +36,11 @@ def WSASend(
         WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEMSGSIZE.
         WSAEFAULT: a NULL buffer, or neither a place for the number of bytes nor an OVERLAPPED.
         WSAEINVAL: a routine on a socket with a completion port, an OVERLAPPED in use, an unknown flag.
+        WSAEOPNOTSUPP: MSG_OOB or MSG_PARTIAL of a datagram socket.
+        WSAETIMEDOUT: the time-out of the socket, or a connection that Linux has given up. WSAEINTR: cancelled by the
+            blocking hook, or closed meanwhile. WSAEINPROGRESS: inside a blocking hook.
         WSA_INVALID_HANDLE: hEvent is no event. WSAEWOULDBLOCK. WSA_IO_PENDING: announced later.
+        Told at the end: WSA_OPERATION_ABORTED, WSAECONNRESET.
     Source: winsock2.h, nf-winsock2-wsasend.
     Differs: an OVERLAPPED in use is refused; on a non-overlapped, non-blocking socket it does not make the call block.
     """
@@ -78,7 +82,8 @@ def WSASendTo(
 
     Returns: 0, or SOCKET_ERROR with the code in the last error.
     Errors: as WSASend; and
-        WSAEFAULT, WSAEAFNOSUPPORT: the address. WSAEADDRNOTAVAIL, WSAENETUNREACH, WSAEACCES.
+        WSAEFAULT, WSAEAFNOSUPPORT: the address. WSAEADDRNOTAVAIL, WSAENETUNREACH, WSAEACCES. WSAEHOSTUNREACH: Linux
+            has been told so of an earlier datagram.
     Source: winsock2.h, nf-winsock2-wsasendto.
     Differs: as WSASend.
     """
@@ -138,7 +143,11 @@ def WSARecv(
         WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEMSGSIZE.
         WSAEFAULT: `lpFlags` or a buffer is NULL, or no place for the number of bytes and no OVERLAPPED.
         WSAEINVAL: no buffers, a routine on a socket with a completion port, an OVERLAPPED in use, an unknown flag.
+        WSAEOPNOTSUPP: MSG_OOB of a datagram socket, or MSG_WAITALL where the page forbids it.
+        WSAETIMEDOUT: the time-out of the socket, or a connection that Linux has given up. WSAEINTR: cancelled by the
+            blocking hook, or closed meanwhile. WSAEINPROGRESS: inside a blocking hook.
         WSA_INVALID_HANDLE: hEvent is no event. WSAEWOULDBLOCK. WSA_IO_PENDING: announced later.
+        Told at the end: WSA_OPERATION_ABORTED, WSAECONNRESET.
     Source: winsock2.h, nf-winsock2-wsarecv.
     Differs: as WSASend; an urgent byte that is received past before anybody has asked for one is gone.
     """
@@ -250,7 +259,7 @@ def send(s: int, buf: Any, len: int, flags: int) -> int:
     """Send bytes.
 
     Returns: how many, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSASend, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
+    Errors: as WSASend, but for WSA_IO_PENDING, WSA_INVALID_HANDLE, WSA_OPERATION_ABORTED.
     Source: winsock2.h, nf-winsock2-send.
     Differs: nothing.
     """
@@ -274,7 +283,7 @@ def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
     """Send one datagram to an address.
 
     Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSASendTo, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
+    Errors: as WSASendTo, but for WSA_IO_PENDING, WSA_INVALID_HANDLE, WSA_OPERATION_ABORTED.
     Source: winsock2.h, nf-winsock2-sendto.
     Differs: nothing.
     """
@@ -291,7 +300,7 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     """Receive bytes.
 
     Returns: how many, 0 at the end of a stream, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSARecv, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
+    Errors: as WSARecv, but for WSA_IO_PENDING, WSA_INVALID_HANDLE, WSA_OPERATION_ABORTED.
     Source: winsock2.h, nf-winsock2-recv.
     Differs: nothing.
     """
@@ -322,7 +331,7 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
     """Receive one datagram and its sender.
 
     Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
-    Errors: as WSARecvFrom, but for WSA_IO_PENDING, WSA_INVALID_HANDLE.
+    Errors: as WSARecvFrom, but for WSA_IO_PENDING, WSA_INVALID_HANDLE, WSA_OPERATION_ABORTED.
     Source: winsock2.h, nf-winsock2-recvfrom.
     Differs: nothing.
     """

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from support import winsock
-from support.names import Hosts, Stuck
+from support.names import Fixed, Hosts, Stuck
 from support.winsock import error
-from ws2spi import ws2_32
+from ws2spi import WinsockError, ws2_32
 from ws2spi._abi import names as n
-from ws2spi._abi.constants import AF_INET
+from ws2spi._abi.constants import AF_INET, AF_INET6
 from ws2spi._abi.errors import WSAError
 from ws2spi._runtime import messages
 from ws2spi._runtime.names.catalog import name_spaces
+from ws2spi._runtime.names.records import Service
 
 Install = Callable[..., Any]
 MESSAGE = 0x0400 + 1
@@ -75,6 +76,52 @@ def test_codes_in_the_message(window: int) -> None:
         (ws2_32.WSAAsyncGetProtoByName, (b"nothing", *place), WSAError.WSANO_DATA),
     ):
         assert answer(window, call(window, MESSAGE, *arguments))[0] == code
+
+
+HTTP = socket.htons(80)
+REQUESTS: dict[str, tuple[Any, ...]] = {
+    "WSAAsyncGetHostByName": (b"a.test",),
+    "WSAAsyncGetHostByAddr": (b"\x0a\0\0\1", 4, AF_INET),
+    "WSAAsyncGetServByName": (b"http", None),
+    "WSAAsyncGetServByPort": (HTTP, None),
+    "WSAAsyncGetProtoByName": (b"tcp",),
+    "WSAAsyncGetProtoByNumber": (6,),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_bad_buffer(window: int, install: Install, name: str) -> None:
+    """Each page: WSAENOBUFS and WSAEFAULT, in the message."""
+    install(Fixed(Service(name="a.test")))
+    call = getattr(ws2_32, name)
+    task = call(window, MESSAGE, *REQUESTS[name], ctypes.create_string_buffer(4), 4)
+    assert answer(window, task)[0] == WSAError.WSAENOBUFS
+    assert answer(window, call(window, MESSAGE, *REQUESTS[name], None, 1024))[0] == WSAError.WSAEFAULT
+
+
+@pytest.mark.parametrize("name", ["WSAAsyncGetHostByName", "WSAAsyncGetHostByAddr"])
+@pytest.mark.parametrize("code", [WSAError.WSATRY_AGAIN, WSAError.WSANO_RECOVERY, WSAError.WSANO_DATA])
+def test_what_the_name_spaces_say(window: int, install: Install, name: str, code: WSAError) -> None:
+    install(Fixed(WinsockError(code)))
+    given = (b"x.test",) if name == "WSAAsyncGetHostByName" else REQUESTS[name]
+    task = getattr(ws2_32, name)(window, MESSAGE, *given, ctypes.create_string_buffer(1024), 1024)
+    assert answer(window, task)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "code"),
+    [
+        ("WSAAsyncGetHostByAddr", (bytes(16), 4, AF_INET6), WSAError.WSAEINVAL),
+        ("WSAAsyncGetServByName", (b"http", b"udp"), WSAError.WSANO_DATA),
+        ("WSAAsyncGetServByPort", (HTTP, b"udp"), WSAError.WSANO_DATA),
+        ("WSAAsyncGetServByPort", (socket.htons(81), None), WSAError.WSAHOST_NOT_FOUND),
+        ("WSAAsyncGetProtoByName", (None,), WSAError.WSAEFAULT),
+        ("WSAAsyncGetProtoByNumber", (200,), WSAError.WSANO_DATA),
+    ],
+)
+def test_what_the_files_do_not_have(window: int, name: str, given: tuple[Any, ...], code: WSAError) -> None:
+    task = getattr(ws2_32, name)(window, MESSAGE, *given, ctypes.create_string_buffer(1024), 1024)
+    assert answer(window, task)[0] == code
 
 
 def test_too_short_a_buffer_says_how_much(window: int) -> None:

@@ -94,6 +94,9 @@ def test_gethostbyaddr(only: Install) -> None:
         ((None, 4, AF_INET), WSAError.WSAEFAULT),
         ((b"\x0a\0\0\1", 3, AF_INET), WSAError.WSAEFAULT),
         ((b"\x0a\0\0\1", 4, 99), WSAError.WSAEAFNOSUPPORT),
+        ((bytes(16), 4, AF_INET6), WSAError.WSAEINVAL),
+        ((bytes(20), 20, AF_INET6), WSAError.WSAEINVAL),
+        ((None, 16, AF_INET6), WSAError.WSAEFAULT),
     ):
         assert ws2_32.gethostbyaddr(*arguments) == 0
         assert error() == code

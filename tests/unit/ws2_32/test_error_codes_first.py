@@ -8,28 +8,38 @@ from typing import Any
 import pytest
 
 from support import provoked, winsock
-from ws2spi import ws2_32
+from ws2spi import mswsock, ws2_32
 from ws2spi._abi.errors import WSAError
 from ws2spi._executive import lasterror
 
-DOCUMENTED = {name.removeprefix("ws2_32."): codes for name, codes in provoked.documented().items()}
+FACES = {"ws2_32": ws2_32, "mswsock": mswsock}
+DOCUMENTED = {
+    name: codes
+    for place, codes in provoked.documented().items()
+    for face, _, name in [place.partition(".")]
+    if face in FACES
+}
 
 
 def naming(code: WSAError) -> list[str]:
     """The functions that document a code."""
-    return sorted(name for name, codes in DOCUMENTED.items() if code.name in codes and hasattr(ws2_32, name))
+    return sorted(name for name, codes in DOCUMENTED.items() if code.name in codes)
+
+
+def function(name: str) -> Any:
+    return getattr(ws2_32, name, None) or getattr(mswsock, name)
 
 
 def nothing(name: str, **given: int) -> list[Any]:
     """Arguments for a function: what is given by name, else NULL for a pointer and 0 for a number."""
-    parameters = inspect.signature(getattr(ws2_32, name).body).parameters.values()
+    parameters = inspect.signature(function(name).body).parameters.values()
     return [given.get(one.name, 0 if one.annotation in (int, "int") else None) for one in parameters]
 
 
 def answer(name: str, arguments: list[Any]) -> int:
     """The code, wherever the function leaves it."""
     lasterror.set(0)
-    result = getattr(ws2_32, name)(*arguments)
+    result = function(name)(*arguments)
     return lasterror.get() or int(result)
 
 
@@ -46,7 +56,7 @@ def test_nothing_goes_before_wsastartup(name: str) -> None:
 
 
 def inspect_errno(name: str) -> bool:
-    return "lpErrno" in inspect.signature(getattr(ws2_32, name).body).parameters
+    return "lpErrno" in inspect.signature(function(name).body).parameters
 
 
 @pytest.fixture
@@ -65,4 +75,4 @@ def test_what_is_no_socket(no_socket: int, name: str, number: str) -> None:
     if name in ("select", "WSAPoll"):
         pytest.skip("takes sets of sockets: test_select has it")
     s = {"foreign": no_socket, "closed": 900, "INVALID_SOCKET": ws2_32.SOCKET(-1).value, "negative": -1}[number]
-    assert answer(name, nothing(name, s=s)) == WSAError.WSAENOTSOCK
+    assert answer(name, nothing(name, s=s, hSocket=s, sListenSocket=s)) == WSAError.WSAENOTSOCK
