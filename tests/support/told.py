@@ -25,6 +25,17 @@ _OVERLAPPED = {
     "WSARecvMsg": 2,
     "WSASendMsg": 3,
 }
+# Who is called with the OVERLAPPED of another's operation.
+_ASKING = frozenset(
+    {
+        "kernel32.CancelIoEx",
+        "kernel32.GetOverlappedResult",
+        "kernel32.GetOverlappedResultEx",
+        "ws2_32.GetAddrInfoExOverlappedResult",
+        "ws2_32.WPUCompleteOverlappedRequest",
+        "ws2_32.WSAGetOverlappedResult",
+    }
+)
 
 
 class Told:
@@ -42,6 +53,8 @@ class Told:
 
     def begins(self, name: str, overlapped: Any) -> None:
         """A call with an OVERLAPPED, before it is made."""
+        if name in _ASKING:
+            return
         try:
             address = address_of(overlapped)
         except TypeError:

@@ -275,6 +275,7 @@ def test_alertable_wait_on_a_bad_handle_fails_at_once_and_runs_nothing(event: in
     ran: list[int] = []
     k.QueueUserAPC(ran.append, k.GetCurrentThread(), 1)
     assert k.WaitForSingleObjectEx(0x7FFFFFF0, ROOM, True) == k.WAIT_FAILED
+    assert k.WaitForSingleObject(0x7FFFFFF0, ROOM) == k.WAIT_FAILED
     assert k.GetLastError() == 6
     assert k.WaitForMultipleObjectsEx(0, array(event), False, ROOM, True) == k.WAIT_FAILED
     assert k.GetLastError() == 87
