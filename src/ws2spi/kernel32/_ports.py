@@ -16,7 +16,15 @@ from ws2spi._abi.constants import (
     WAIT_TIMEOUT,
 )
 from ws2spi._abi.errors import WinsockError, win32_from_status
-from ws2spi._abi.memory import address_of, are_several, has_names, store_int, store_pointer, store_pointer_sized
+from ws2spi._abi.memory import (
+    address_of,
+    are_several,
+    has_names,
+    is_null,
+    store_int,
+    store_pointer,
+    store_pointer_sized,
+)
 from ws2spi._abi.types import OVERLAPPED_ENTRY
 from ws2spi._executive.handles import FIRST_HANDLE, handles
 from ws2spi._executive.overlapped import Overlapped
@@ -109,7 +117,7 @@ def GetQueuedCompletionStatus(
     Source: ioapiset.h, nf-ioapiset-getqueuedcompletionstatus.
     Differs: nothing.
     """
-    if lpOverlapped is None:
+    if is_null(lpOverlapped):
         return fail(ERROR_INVALID_PARAMETER)
     port = object_of(CompletionPort, _Port)
     if port is None:

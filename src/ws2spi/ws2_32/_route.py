@@ -80,14 +80,26 @@ def thread_id() -> Any:
 
 
 def exported(body: Callable[..., Any]) -> Function:
-    """Return a function of this module as callers get it: configurable, and taking ctypes numbers for numbers."""
+    """Return a function of this module as callers get it: configurable, and taking for numbers what ctypes takes.
+
+    That is its numbers, objects with `_as_parameter_`, and None, which is 0 where `body` declares a number.
+    """
+    declared, code = body.__annotations__, body.__code__
+    numbers = [
+        place for place, name in enumerate(code.co_varnames[: code.co_argcount]) if declared.get(name) in (int, float)
+    ]
 
     @functools.wraps(body)
     def with_numbers(*arguments: Any, **named: Any) -> Any:
         if not _NO_NUMBERS.issuperset(map(type, arguments)):
             for argument in arguments:
                 if isinstance(argument, _SimpleData) or hasattr(argument, "_as_parameter_"):
-                    return body(*[_plain(one) for one in arguments], **named)
+                    arguments = tuple(map(_plain, arguments))
+                    break
+        if None in arguments:
+            for place in numbers:
+                if place < len(arguments) and arguments[place] is None:
+                    arguments = (*arguments[:place], 0, *arguments[place + 1 :])
         return body(*arguments, **named)
 
     return exact(with_numbers)

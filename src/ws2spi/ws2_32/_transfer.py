@@ -204,7 +204,8 @@ def WSARecvFrom(
     Errors: as WSARecv; and
         WSAEFAULT: `*lpFromlen` is too small; nothing is received.
     Source: winsock2.h, nf-winsock2-wsarecvfrom.
-    Differs: as WSASend.
+    Differs: as WSASend; that nobody has the port which a datagram went to (WSAECONNRESET) is told on a connected socket
+        only, which is what Linux tells.
     """
     try:
         entry = route(s)
@@ -333,7 +334,7 @@ def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -
     Returns: the number of bytes, or SOCKET_ERROR with the code in the last error.
     Errors: as WSARecvFrom, but for WSA_IO_PENDING, WSA_INVALID_HANDLE, WSA_OPERATION_ABORTED.
     Source: winsock2.h, nf-winsock2-recvfrom.
-    Differs: nothing.
+    Differs: as WSARecvFrom.
     """
     try:
         buffer, received, in_out = _one_buffer(s, buf, len), DWORD(), DWORD(flags)

@@ -1,5 +1,7 @@
 """No argument that ctypes can pass makes an exception leave an exact face, hangs it, or leaves something behind."""
 
+import ctypes
+import inspect
 import os
 import subprocess
 import sys
@@ -7,10 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from support import strange_calls
+from support import strange_calls, winsock
 from ws2spi import kernel32, ws2_32
+from ws2spi._abi.constants import FIONBIO, SO_BROADCAST, SOCK_DGRAM, SOL_SOCKET
 
 TESTS = Path(strange_calls.__file__).parents[1]
+_TAKE_NUMBERS = """
+    WSAAsyncSelect WSAEventSelect WSAIoctl WSAPoll WSARecvFrom WSASendTo WSASocketW getprotobynumber
+    getservbyport htond htonl htons ioctlsocket listen ntohl recv recvfrom select send sendto setsockopt
+    shutdown socket
+""".split()  # noqa: SIM905 - a list of this length is read, not scanned
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -29,6 +37,34 @@ def test_every_function_survives_strange_arguments(face: str, seed: int, tmp_pat
     assert exceptions == []
     assert int(calls.split()[1]) > 10 * len(strange_calls.functions(strange_calls.FACES[face])), "it tries many"
     assert int(left.split()[1]) <= 2, "descriptors are left"
+
+
+@pytest.mark.parametrize("name", _TAKE_NUMBERS)
+def test_none_is_0_where_a_number_is_meant(name: str) -> None:
+    """ctypes passes None as NULL, whatever the function takes it for."""
+    function, answers = getattr(ws2_32, name), []
+    winsock.start()
+    for nothing in (0, None):
+        s = winsock.made(SOCK_DGRAM)
+        winsock.bound(s)
+        winsock.set_nonblocking(s)
+        kernel32.SetLastError(0)
+        parameters = inspect.signature(function.body).parameters.values()
+        result = function(*(s if one.name == "s" else nothing for one in parameters))
+        answers.append((result, kernel32.GetLastError()))
+        winsock.close(s)
+    winsock.stop()
+    assert answers[0] == answers[1]
+
+
+def test_a_size_that_no_buffer_has_is_not_believed() -> None:
+    """The value of an option and the input of a control code are read as far as they make sense."""
+    winsock.start()
+    s, option, read = winsock.made(SOCK_DGRAM), ctypes.create_string_buffer(b"\1", 65536), ctypes.c_uint32()
+    assert ws2_32.setsockopt(s, SOL_SOCKET, SO_BROADCAST, ctypes.byref(option), 0x7FFF_FFFF) == 0
+    assert ws2_32.WSAIoctl(s, FIONBIO, ctypes.byref(option), 0xFFFF_FFFF, None, 0, ctypes.byref(read), None, None) == 0
+    winsock.close(s)
+    winsock.stop()
 
 
 def test_a_port_for_very_many_threads() -> None:

@@ -8,6 +8,8 @@ from ws2spi._abi.memory import address_of, is_null, load_int, read_bytes, store_
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.serve.answering import Family, integer
 
+_LARGEST_OPTION = 4096  # none takes more; a client's wrong size must not make us read all its memory
+
 
 class Options(Family):
     """Options in Windows' layout; those that the runtime knows by itself are answered here."""
@@ -34,5 +36,5 @@ class Options(Family):
         entry = self.entry(s)
         if optlen < 0 or (optlen and not address_of(optval)):
             raise WinsockError(WSAError.WSAEFAULT, "no option value")
-        self.provider.setsockopt(entry, level, optname, read_bytes(optval, optlen))
+        self.provider.setsockopt(entry, level, optname, read_bytes(optval, min(optlen, _LARGEST_OPTION)))
         return 0

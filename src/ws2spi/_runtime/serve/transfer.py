@@ -16,6 +16,7 @@ from ws2spi._runtime.completion import Completion, begin, overlapped_of, result_
 from ws2spi._runtime.serve.answering import Family, boolean
 
 _PENDING = int(WSAError.WSA_IO_PENDING)
+_LARGEST_INPUT = 65536  # no code takes more; a client's wrong size must not make us read all its memory
 _RECEIVES = c.FD_READ | c.FD_OOB  # what a receive re-enables
 
 
@@ -203,7 +204,7 @@ class Transfer(Family):
             entry = self.entry(s)
             if cbInBuffer and is_null(lpvInBuffer):
                 raise WinsockError(WSAError.WSAEFAULT, "no input buffer")
-            data = read_bytes(lpvInBuffer, cbInBuffer)
+            data = read_bytes(lpvInBuffer, min(cbInBuffer & 0xFFFFFFFF, _LARGEST_INPUT))
             if dwIoControlCode & 0xFFFFFFFF == c.SIO_GET_EXTENSION_FUNCTION_POINTER:
                 # Before the OVERLAPPED is touched: an unknown one leaves it as it is (witness O1).
                 self.provider.ioctl(entry, dwIoControlCode, data, cbOutBuffer, None)
