@@ -244,7 +244,8 @@ def test_a_layer_that_names_them_is_over_them(monkeypatch: pytest.MonkeyPatch, t
     path = tmp_path / "loud.py"
     path.write_text(
         "from ws2spi import Layer\n\n\nclass Loud(Layer):\n    async def recv_from(self, conn, size):\n"
-        "        data, sender = await conn.below.recv_from(size)\n        return bytes(data).upper(), sender\n"
+        "        data, sender = await conn.below.recv_from(size)\n"
+        "        return data[:-6] + data[-6:].upper(), sender\n"
     )
     monkeypatch.setenv("WS2SPI_CATALOG", str(tmp_path / "catalog.sqlite"))
     stored = StoredCatalog()

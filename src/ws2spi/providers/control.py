@@ -36,10 +36,14 @@ class OptionCalls:
                     raise WinsockError(WSAError.WSAEFAULT, f"{size} bytes for {len(own)}")
                 return own
         key = (level & 0xFFFF, option)
+        _need_raw(state, key)
         if _foreign(state, level, option):
             below: bytes = state.connection.perform("getsockopt", level, options.Untranslated(option), size)
             return below
-        kept = state.options.get(key, options.KEPT.get(key))
+        if key in options.OCTETS and not state.stream:
+            kept: int | None = state.options.get(key, 0)
+        else:
+            kept = state.options.get(key, options.KEPT.get(key))
         if kept is not None:
             if size < 1:
                 raise WinsockError(WSAError.WSAEFAULT, "no room")
@@ -124,8 +128,12 @@ class OptionCalls:
                 # Linux shares an address with nobody unless asked to.
                 state.options[c.SOL_SOCKET, c.SO_EXCLUSIVEADDRUSE & 0xFFFF] = int(any(options.boolean(value)))
                 return
+        _need_raw(state, (level & 0xFFFF, option))
         if _foreign(state, level, option):
             state.connection.perform("setsockopt", level, options.Untranslated(option), value)
+            return
+        if (level & 0xFFFF, option) in options.OCTETS and not state.stream:
+            self._set_octet(state, (level & 0xFFFF, option), any(options.boolean(value)))
             return
         if (level & 0xFFFF, option) in options.KEPT:
             state.options[level & 0xFFFF, option] = struct.unpack("<I", options.boolean(value))[0]
@@ -139,12 +147,26 @@ class OptionCalls:
         elif row.number == socket.SO_OOBINLINE and row.level == socket.SOL_SOCKET:
             state.connection.tell_observers()  # what was urgent is so no more, or the reverse
 
+    def _set_octet(self, state: Socket, key: tuple[int, int], wanted: bool) -> None:
+        """IP_RECVTOS or IP_RECVECN, or those of IPv6."""
+        whole, bits = options.OCTETS[key]
+        either = wanted or any(state.options.get(one, 0) for one in (whole, bits) if one != key)
+        row = options.lookup(*whole, "w")
+        state.connection.perform("setsockopt", row.level, row.number, struct.pack("i", either))
+        state.options[key] = int(wanted)
+
     def _tell_below(self, state: Socket, option: int, value: bytes) -> None:
         """An option that is kept here is the business of a provider below, too; one that lacks it does no harm."""
         try:
             state.connection.perform("setsockopt", c.SOL_SOCKET, options.Untranslated(option), value)
         except WinsockError:
             pass
+
+
+def _need_raw(state: Socket, key: tuple[int, int]) -> None:
+    """Linux lets every socket be asked for IP_HDRINCL."""
+    if key == (c.IPPROTO_IP, c.IP_HDRINCL) and not state.raw:
+        raise WinsockError(WSAError.WSAENOPROTOOPT, "IP_HDRINCL is an option of raw sockets")
 
 
 def _foreign(state: Socket, level: int, option: int) -> bool:

@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -35,6 +35,21 @@ _SAME = {
     (_UDP, _UDP_GRO): c.UDP_COALESCED_INFO,
 }
 _BACK = {(level, windows): linux for (level, linux), windows in _SAME.items()}
+
+
+class _Octet(NamedTuple):
+    """Windows' two options, and its control message, of the octet that has the bits of congestion notification."""
+
+    whole: int
+    bits: int  # the number of the message, too
+    message: int
+
+
+# {(level, Linux' message): its octet}
+_OCTETS = {
+    (_IP, socket.IP_TOS): _Octet(c.IP_RECVTOS, c.IP_RECVECN, c.IP_TOS),
+    (_IPV6, socket.IPV6_TCLASS): _Octet(c.IPV6_RECVTCLASS, c.IPV6_RECVECN, c.IPV6_TCLASS),
+}
 
 
 class Out(Protocol):
@@ -69,7 +84,7 @@ class MessageCalls:
             if state.one_way == c.JL_SENDER_ONLY:
                 raise WinsockError(WSAError.WSAEOPNOTSUPP, "joined as a sender only")
             connection.keep_control()
-            received = _Received(buffers, out)
+            received = _Received(buffers, out, state.options)
             size = sum(len(buffer) for buffer in buffers)
             peek = bool(flags & c.MSG_PEEK)
             if completion is not None:
@@ -116,8 +131,8 @@ class MessageCalls:
         if address is not None and not address[1] and not state.raw:
             raise WinsockError(WSAError.WSAEADDRNOTAVAIL, "port 0")
         data: Any = buffers[0] if len(buffers) == 1 else b"".join(buffers)
-        linux = [to_linux(*message) for message in control]
         connection: Connection = state.connection
+        linux = [to_linux(*message) for message in _with_octet(connection, control)]
         if completion is not None:
             starting = Starting(state.pending, completion, sent)
             ended = starting.started(connection.submit_message(data, linux, starting.done, address))
@@ -130,11 +145,12 @@ class MessageCalls:
 class _Received:
     """Puts a received datagram where the client wants it."""
 
-    __slots__ = ("_buffers", "_out")
+    __slots__ = ("_buffers", "_options", "_out")
 
-    def __init__(self, buffers: Sequence[memoryview], out: Out) -> None:
+    def __init__(self, buffers: Sequence[memoryview], out: Out, options: dict[tuple[int, int], int]) -> None:
         self._buffers = buffers
         self._out = out
+        self._options = options
 
     def __call__(self, request: Request) -> tuple[int, int, int]:
         if request.error is not None:
@@ -147,13 +163,41 @@ class _Received:
         for level, kind, value in control:
             flags |= _kind_of_address(level, kind, value)
             message = to_windows(level, kind, value)
-            if message is not None:
+            if message is None:
+                continue
+            octet = _OCTETS.get((level, kind))
+            bits = None if octet is None else self._options.get((level, octet.bits))
+            # Where nobody has asked for the bits alone, it was the whole octet that was asked for.
+            if octet is None or self._options.get((level, octet.whole), bits is None):
                 messages.append(message)
+            if octet is not None and bits:
+                messages.append((level, octet.bits, struct.pack("<i", message[2][0] & 3)))
         count = fill(self._buffers, data)
         if count < len(data):
             flags |= c.MSG_TRUNC
         flags = self._out(sender, messages, flags)
         return (WSAError.WSAEMSGSIZE if count < len(data) else 0), count, flags
+
+
+def _with_octet(connection: Connection, control: Sequence[Control]) -> Sequence[Control]:
+    """The messages with IP_ECN (IPV6_ECN) put into the octet that is sent: the message's own, else the socket's.
+
+    Errors:
+        WSAEINVAL: no codepoint, or that of congestion encountered, which only routers may set.
+    """
+    for (level, linux), octet in _OCTETS.items():
+        bits = [data for message_level, kind, data in control if (message_level, kind) == (level, octet.bits)]
+        if not bits:
+            continue
+        codepoint = int.from_bytes(bits[-1], "little")
+        if len(bits[-1]) != 4 or codepoint > 2:
+            raise WinsockError(WSAError.WSAEINVAL, f"ECN codepoint {codepoint}")
+        whole = [data for message_level, kind, data in control if (message_level, kind) == (level, octet.message)]
+        base: bytes = whole[-1] if whole else connection.perform("getsockopt", level, linux, 4)
+        value = struct.pack("<i", int.from_bytes(base[:4], "little") & 0xFC | codepoint)
+        others = [one for one in control if one[:2] not in ((level, octet.bits), (level, octet.message))]
+        control = [*others, (level, octet.message, value)]
+    return control
 
 
 def _kind_of_address(level: int, kind: int, data: bytes) -> int:

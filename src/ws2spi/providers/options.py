@@ -290,6 +290,17 @@ def below(level: int, number: int) -> Below:
     return Below(own_level, own, _same, boolean if row.to_linux is boolean else _same, row.room)
 
 
+# Linux tells one octet, of which Windows has two options: the whole, and the two bits of congestion notification alone.
+# {(level, either option): (the whole, the two bits)}; what is wanted is kept with the socket, Linux' switch is either.
+OCTETS: dict[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]] = {
+    one: pair
+    for pair in (
+        ((c.IPPROTO_IP, c.IP_RECVTOS), (c.IPPROTO_IP, c.IP_RECVECN)),
+        ((_IPV6, c.IPV6_RECVTCLASS), (_IPV6, c.IPV6_RECVECN)),
+    )
+    for one in pair
+}
+
 # {(level, option): its number while nobody has set another}: what Linux has not and that is kept with the socket. They
 # change nothing here: addresses are shared with nobody anyhow, ports are random, the rest tunes Windows' own TCP.
 KEPT: dict[tuple[int, int], int] = {

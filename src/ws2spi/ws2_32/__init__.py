@@ -313,6 +313,8 @@ SetIpv4SourceFilter = exported(_inline.SetIpv4SourceFilter)
 GetIpv4SourceFilter = exported(_inline.GetIpv4SourceFilter)
 SetSourceFilter = exported(_inline.SetSourceFilter)
 GetSourceFilter = exported(_inline.GetSourceFilter)
+WSASetRecvIPEcn = exported(_inline.WSASetRecvIPEcn)
+WSAGetRecvIPEcn = exported(_inline.WSAGetRecvIPEcn)
 WSASetUdpSendMessageSize = exported(_inline.WSASetUdpSendMessageSize)
 WSAGetUdpSendMessageSize = exported(_inline.WSAGetUdpSendMessageSize)
 WSASetUdpRecvMaxCoalescedSize = exported(_inline.WSASetUdpRecvMaxCoalescedSize)
@@ -487,6 +489,7 @@ __all__ = [
     "WSAGetLastError",
     "WSAGetOverlappedResult",
     "WSAGetQOSByName",
+    "WSAGetRecvIPEcn",
     "WSAGetServiceClassInfo",
     "WSAGetServiceClassInfoA",
     "WSAGetServiceClassInfoW",
@@ -526,6 +529,7 @@ __all__ = [
     "WSASetBlockingHook",
     "WSASetEvent",
     "WSASetLastError",
+    "WSASetRecvIPEcn",
     "WSASetService",
     "WSASetServiceA",
     "WSASetServiceW",

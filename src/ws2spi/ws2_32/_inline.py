@@ -187,11 +187,42 @@ def WSAGetUdpRecvMaxCoalescedSize(Socket: int, MaxCoalescedMsgSize: Any) -> int:
     return _get_option(Socket, c.UDP_RECV_MAX_COALESCED_SIZE, MaxCoalescedMsgSize)
 
 
-def _set_option(s: int, option: int, value: int) -> int:
+def WSASetRecvIPEcn(Socket: int, Enabled: int) -> int:
+    """Say whether WSARecvMsg tells the ECN codepoint of a datagram (the control message IP_ECN or IPV6_ECN, an INT).
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK. WSAENOPROTOOPT: a stream.
+    Source: ws2tcpip.h, nf-ws2tcpip-wsasetrecvipecn.
+    Differs: nothing.
+    """
+    return _set_option(Socket, c.IP_RECVECN, Enabled, _ip_level(Socket))
+
+
+def WSAGetRecvIPEcn(Socket: int, Enabled: Any) -> int:
+    """Store what WSASetRecvIPEcn has set.
+
+    Returns: 0, or SOCKET_ERROR with the code in the last error.
+    Errors:
+        WSANOTINITIALISED, WSAENOTSOCK. WSAENOPROTOOPT: a stream. WSAEFAULT: NULL.
+    Source: ws2tcpip.h, nf-ws2tcpip-wsagetrecvipecn.
+    Differs: nothing.
+    """
+    return _get_option(Socket, c.IP_RECVECN, Enabled, _ip_level(Socket))
+
+
+def _ip_level(s: int) -> int:
+    try:
+        return c.IPPROTO_IPV6 if route(s).family == c.AF_INET6 else c.IPPROTO_IP
+    except WinsockError:  # the call itself says so
+        return c.IPPROTO_IP
+
+
+def _set_option(s: int, option: int, value: int, level: int = c.IPPROTO_UDP) -> int:
     number = DWORD(value)
-    return _sockets.setsockopt(s, c.IPPROTO_UDP, option, ctypes.byref(number), ctypes.sizeof(number))
+    return _sockets.setsockopt(s, level, option, ctypes.byref(number), ctypes.sizeof(number))
 
 
-def _get_option(s: int, option: int, target: Any) -> int:
+def _get_option(s: int, option: int, target: Any, level: int = c.IPPROTO_UDP) -> int:
     room = DWORD(ctypes.sizeof(DWORD))
-    return _sockets.getsockopt(s, c.IPPROTO_UDP, option, target, ctypes.byref(room))
+    return _sockets.getsockopt(s, level, option, target, ctypes.byref(room))
