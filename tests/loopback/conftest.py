@@ -21,11 +21,16 @@ def started() -> Iterator[None]:
     winsock.stop()
 
 
-_BY_HAND = {"test_urgent", "test_message_flags"}
+_BY_HAND = {
+    "test_urgent",
+    "test_message_flags",
+    "test_select",
+    "test_async_select",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The tests of flags and urgent data run over a hand-written provider, too."""
+    """The tests of flags, urgent data and readiness run over a hand-written provider, too."""
     own = any("kind" in str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
     if "kind" in metafunc.fixturenames and not own:
         by_hand = metafunc.module.__name__.rpartition(".")[2] in _BY_HAND

@@ -6,6 +6,7 @@ translated is done here, so that the table is whole.
 """
 
 import ctypes
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from support.pass_through import IN_PROGRESS, INVALID_SOCKET, SOCKET_ERROR, PassThrough
 from support.wrapping import Wrapping
 from ws2spi._abi.types import INT, SOCKET, UINT, WSPDATA, WSPPROC_NAMES, fd_set
+from ws2spi._engine.descriptors import shown_events
 from ws2spi.testing.conformance.subject import ARRANGEMENTS, arranged
 from ws2spi.ws2_32 import WSPPROC_TABLE
 
@@ -223,6 +225,19 @@ def installed() -> Iterator[AllKinds]:
 
 
 _installed: list[AllKinds] = []
+
+
+def full() -> bool:
+    """Whether a send has got as far as it can: handed down to a base socket that has no room. True where none is
+    installed, for there nothing is on its way that `settle` would not see.
+    """
+    for one in _installed:
+        for part, _ in list(one.started.values()):
+            with part.lock:
+                sending = [record.context.lower for record in part.records.values() if record.function == "lpWSPSend"]
+            if any(not shown_events(lower, select.POLLOUT) for lower in sending):
+                return True
+    return not _installed
 
 
 def settle() -> None:

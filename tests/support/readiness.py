@@ -129,11 +129,15 @@ def fill(s: int) -> int:
     """Send until nothing goes any more; returns how much was taken. What was selected hears of room in between."""
     piece = b"x" * 65536
     total = 0
+
+    def there_is_room() -> bool:
+        settle(s)  # what a layer has taken may still find room below
+        return bool(select(writes=[s])[0])
+
     while True:
         while (sent := ws2_32.send(s, piece, len(piece), 0)) >= 0:
             total += sent
         assert error() == 10035
-        # What a layer has taken may still find room below.
-        settle(s)
-        if not select(writes=[s])[0]:
+        until(lambda: there_is_room() or all_kinds.full())
+        if not there_is_room():
             return total
