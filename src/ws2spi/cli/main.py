@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "run": ("run", "run a program under a stack of layers"),
     "layers": ("layers", "list the layers and their options"),
     "catalog": ("catalog", "install layers for every later run"),
+    "check": ("check", "hold a layer or a provider against the contract"),
     "doctor": ("doctor", "say what this machine lacks"),
     "completion": ("completion", "print the completions for a shell"),
 }

@@ -9,6 +9,7 @@ Never: anything that a provider needs at run time, and no rule that only the run
 from ws2spi.testing.conformance.report import ConformanceError, Outcome, Report
 from ws2spi.testing.conformance.rules import CLAUSES, Clause
 from ws2spi.testing.conformance.runner import check_provider, run_clauses
+from ws2spi.testing.conformance.subject import ARRANGEMENTS
 
 
 def clauses() -> list[Clause]:
@@ -18,4 +19,9 @@ def clauses() -> list[Clause]:
     return list(CLAUSES.values())
 
 
-__all__ = ["Clause", "ConformanceError", "Outcome", "Report", "check_provider", "clauses", "run_clauses"]
+def places() -> list[str]:
+    """The arrangements in which a provider is tried, in their order: what `arrangements=` takes."""
+    return [place.name for place in ARRANGEMENTS]
+
+
+__all__ = ["Clause", "ConformanceError", "Outcome", "Report", "check_provider", "clauses", "places", "run_clauses"]

@@ -72,9 +72,13 @@ class Report:
         out = file or sys.stdout
         for outcome in self.outcomes if every else self.broken:
             print(outcome, file=out)
+        print(self.summary(), file=out)
+
+    def summary(self) -> str:
+        """One line: what was checked, how many clauses were tried, broken and skipped."""
         skipped = len(self.outcomes) - self.tried
         tail = f", {skipped} skipped" if skipped else ""
-        print(f"{self.title}: {self.tried} tried, {len(self.broken)} broken{tail}", file=out)
+        return f"{self.title}: {self.tried} tried, {len(self.broken)} broken{tail}"
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)

@@ -28,6 +28,9 @@ class Clause(NamedTuple):
     kind: str
     check: Check
 
+    def __str__(self) -> str:
+        return self.name  # as pytest's ids=str has it
+
 
 CLAUSES: dict[str, Clause] = {}
 
