@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
         "--patience", type=float, default=10.0, metavar="SECONDS", help="how long a call may take (default: 10)"
     )
     parser.add_argument(
-        "--stop-after", type=int, metavar="NUMBER", help="leave out the rest after so many broken clauses"
+        "--stop-after", type=int, default=20, metavar="NUMBER", help="leave out the rest after so many (default: 20)"
     )
     parser.add_argument("--list", action="store_true", help="list the clauses with their pages, and the places")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each clause, kept or not")
@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     wrong = wrong or _unknown("place", arguments.where or (), places())
     if not arguments.layers:
         wrong = wrong or "no layer was given"
-    if arguments.patience <= 0 or (arguments.stop_after or 1) < 1:
+    if arguments.patience <= 0 or arguments.stop_after < 1:
         wrong = wrong or "--patience and --stop-after want numbers above 0"
     if wrong:
         complain(f"{wrong} (see: ws2spi check --help)")
