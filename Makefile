@@ -26,7 +26,7 @@ demo: venv
 
 # A whole run also fails for an error code that is documented and that no test has provoked (tests/provoked.toml).
 test: dev
-	@scripts/test-tools
+	@VENV=$(VENV) scripts/test-tools
 	@$(PYTEST) $(or $(ARGS),--provoked-report)
 
 # The part of the suite that needs nothing but Python; CI runs it under a second order.

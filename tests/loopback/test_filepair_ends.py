@@ -462,6 +462,16 @@ def test_non_blocking_receives_find_what_was_moved(ends: Ends) -> None:
     assert received(ends.handle, 99) == WSAError.WSAEWOULDBLOCK
 
 
+def test_the_blocking_mode_holds_for_who_uses_the_handle_as_a_file(ends: Ends) -> None:
+    assert os.get_blocking(ends.handle)
+    set_nonblocking(ends.handle)
+    assert not os.get_blocking(ends.handle)
+    with pytest.raises(BlockingIOError):
+        os.read(ends.handle, 1)
+    set_nonblocking(ends.handle, 0)
+    assert os.get_blocking(ends.handle)
+
+
 # -- before and beside a connection ----------------------------------------------------------------------------------
 
 

@@ -529,6 +529,29 @@ def test_a_late_error_meets_the_next_call(over: Stacked, listener: socket.socket
     peer.close()
 
 
+def test_a_late_error_that_nobody_knows_of_meets_shutdown(over: Stacked, listener: socket.socket) -> None:
+    """A connection that is over has nothing to end, but what was accepted and is lost must be told."""
+    gate = threading.Event()
+
+    class Late(Layer):
+        async def send(self, conn: Any, data: bytes) -> None:
+            await ws2spi.sleep(0.01)
+            gate.set()
+            raise WinsockError(WSAError.WSAECONNRESET, "lost")
+
+    over(Late())
+    s, peer = client_of(listener)
+    set_nonblocking(s)
+    assert sent(s, b"accepted") == 8
+    assert gate.wait(LONG)
+    until(lambda: ws2_32.WSAPoll(ctypes.byref(ws2_32.WSAPOLLFD(s, 0x10, 0)), 1, 100) == 1)
+    assert ws2_32.shutdown(s, 1) == -1
+    assert ws2_32.WSAGetLastError() == WSAError.WSAECONNRESET
+    assert ws2_32.shutdown(s, 1) == 0
+    close(s)
+    peer.close()
+
+
 def test_last_words(over: Stacked, listener: socket.socket) -> None:
     """A layer's `close` may still send; closesocket delivers it after what was accepted"""
 

@@ -201,7 +201,7 @@ class Connection(Mending, Accepting, Urgent, Messages):
                 self._controls.remove(task)
             return
         if error is not None and task.role is Role.SEND:
-            self._note_send_error(error)
+            self._note_send_error(error, told=request is not None and not task.accepted)
             if request is None or task.accepted:
                 self._send_error = self._send_error or afresh(error)  # a late error meets the next call
         if task in self._sends:
@@ -480,6 +480,11 @@ class Connection(Mending, Accepting, Urgent, Messages):
                 request.error = afresh(seen)
                 self._complete(request)
             self._cancel(task)
+
+    @property
+    def end_is_known(self) -> bool:
+        """Whether a call of the client's has been told of the error that ended the connection."""
+        return self._send_error_told or self._recv_error_told
 
     @property
     def failure(self) -> str | None:

@@ -89,6 +89,7 @@ class FilePair:
         "_missed",
         "_moved",
         "_mover",
+        "_nonblocking",
         "_on_sent",
         "_over",
         "_pull",
@@ -103,7 +104,6 @@ class FilePair:
         "behind",
         "given_out",
         "inode",
-        "nonblocking",
         "number",
         "on_gone",
         "quiet",
@@ -136,7 +136,7 @@ class FilePair:
         self.given_out = False  # a client has the handle; else a layer above does, which receives through the table
         self.shut_receive = False  # the client has shut down receiving: nothing more is moved for foreign readers
         self.quiet: set[object] = set()  # who asks what lies behind whether it is ready: nothing is moved on suspicion
-        self.nonblocking = False  # the client's mode: a straight send that cannot go at once moves nothing either
+        self._nonblocking = False
         self._ended = False  # foreign code has shut down its writing side
         self._at_end = False  # a receive for foreign readers has seen the end of the stream: there is no more to come
         self._pull: Any = None  # the receive made for foreign readers
@@ -153,6 +153,19 @@ class FilePair:
         self._watching = allocate_lock()  # rule 5; kept by who closes the hidden end
         self._over = False  # the hidden end is to be closed
         self._resetting = False  # with a reset
+
+    @property
+    def nonblocking(self) -> bool:
+        """The client's mode: a straight send that cannot go at once moves nothing either, and a file's reader and
+        writer meet the same.
+        """
+        return self._nonblocking
+
+    @nonblocking.setter
+    def nonblocking(self, nonblocking: bool) -> None:
+        self._nonblocking = nonblocking
+        if self.number >= 0:
+            os.set_blocking(self.number, not nonblocking)
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ class Receiving(Driving):
         self._pump_for: Receive | None = None  # the request that a raw pump was started for
         self._ended = False  # the stream below is at its end
         self._recv_error: WinsockError | None = None  # for good
+        self._recv_error_told = False
         self._late_error: WinsockError | None = None  # of one call, while nobody was there to hear of it
         self._reconsider()
 
@@ -70,7 +71,7 @@ class Receiving(Driving):
                                     self._end()
                                 return data
                             except WinsockError as error:
-                                self._note_recv_error(error)
+                                self._note_recv_error(error, told=True)
                                 raise
                             request = Receive(size, threads.current())
                             self._adopt(coroutine, want, request)
@@ -213,6 +214,7 @@ class Receiving(Driving):
         if self._late_error is not None:
             raise self._take_late_error()
         if self._recv_error is not None:
+            self._recv_error_told = True
             raise afresh(self._recv_error)
         if self._ended:
             return b""
@@ -240,12 +242,13 @@ class Receiving(Driving):
         try:
             return call(*arguments)
         except WinsockError as error:
-            self._note_recv_error(error)
+            self._note_recv_error(error, told=True)
             raise
 
-    def _note_recv_error(self, error: WinsockError) -> None:
+    def _note_recv_error(self, error: WinsockError, *, told: bool = False) -> None:
         if error.code in FATAL and self.transport.stream and not self._accepting:
             self._recv_error = self._recv_error or afresh(error)
+            self._recv_error_told = self._recv_error_told or told
             self._reconsider()
 
     def _end(self) -> None:
@@ -343,6 +346,7 @@ class Receiving(Driving):
                 self._take_late_error()
             elif self._recv_error is not None:
                 request.error = afresh(self._recv_error)
+                self._recv_error_told = True
             elif self._ended:
                 request.result = b""
             else:

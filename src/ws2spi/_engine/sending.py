@@ -28,6 +28,7 @@ class Sending(Driving):
         self._send = send
         self._sends: deque[Task] = deque()  # the head holds the turn
         self._send_error: WinsockError | None = None
+        self._send_error_told = False
 
     def send(self, data: Any, address: Address | None = None, timeout: float | None = None) -> int:
         """Block until all of `data` has gone through the layers. Returns its length.
@@ -173,6 +174,7 @@ class Sending(Driving):
         """The error that meets this call: of a stream, which lacks bytes now, for good; of one datagram, once."""
         error = self._send_error
         assert error is not None
+        self._send_error_told = True
         if not self.transport.stream and self._failure is None:
             self._send_error = None
         return afresh(error)
@@ -219,6 +221,7 @@ class Sending(Driving):
         if self._sends and self._sends[0].coroutine is None:
             self._begin(self._sends[0])
 
-    def _note_send_error(self, error: WinsockError) -> None:
+    def _note_send_error(self, error: WinsockError, *, told: bool = True) -> None:
         if error.code in FATAL and self.transport.stream:
             self._send_error = self._send_error or afresh(error)
+            self._send_error_told = self._send_error_told or told

@@ -205,9 +205,9 @@ def shutdown(s: int, how: int) -> int:
     Returns: 0, or SOCKET_ERROR with the code in the last error.
     Errors:
         WSANOTINITIALISED, WSAENOTSOCK, WSAENOTCONN. WSAEINVAL: an unknown `how`.
-        WSAECONNRESET: of sending, when the connection has ended by a reset.
+        WSAECONNRESET: of sending, when the connection has ended by a reset, and no call has told of it.
     Source: winsock2.h, nf-winsock2-shutdown.
-    Differs: nothing.
+    Differs: after a call was told of the reset there is nothing to end, and it gives 0; the page does not say.
     """
     try:
         entry = route(s)

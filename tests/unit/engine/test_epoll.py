@@ -239,7 +239,8 @@ class Spins(Layer):
 
 
 def spin() -> None:
-    end = time.thread_time() + HOG * 1.2
+    # Long enough to be told although the time that a busy machine made the engine wait, lately, is taken off.
+    end = time.thread_time() + HOG * 4
     while time.thread_time() < end:
         pass
 
