@@ -148,6 +148,9 @@ def test_edge_is_told_when_it_becomes_so(ends: tuple[int, int], port: int) -> No
     assert winsock.received(server) == WSAError.WSAEWOULDBLOCK
     send(client, b"three")
     assert events(port) == IN
+    assert winsock.received(server, 2) == b"th"
+    assert events(port) == IN, "what a receive leaves cannot be told from what came since, and counts as new"
+    assert taken(port) == []
 
 
 def test_edge_of_output(ends: tuple[int, int], port: int) -> None:
