@@ -199,9 +199,9 @@ def _install(arguments: argparse.Namespace) -> int:
             complain(str(error))
             return 2
         found = resolve(path)
-    name = arguments.name or (
-        " over ".join(layer.name for layer in found.layers) if isinstance(found, Stack) else "provider"
-    )
+    name = arguments.name
+    if name is None:
+        name = " over ".join(layer.name for layer in found.layers) if isinstance(found, Stack) else _stem(path)
     if isinstance(found, Stack) and arguments.ifs and not found.ifs:
         complain(f"{name} looks at bytes: it cannot be an IFS layer, which never sees them")
         return _WRONG
@@ -221,7 +221,18 @@ def _install(arguments: argparse.Namespace) -> int:
     stored = StoredCatalog()
     stored.replace(change)
     say(f"{name} is installed (ws2spi catalog remove {_quoted(name)} removes it)")
+    if not isinstance(found, Stack):
+        say("It is written by hand, for Winsock programs of Python: ws2spi run starts no other while it is installed,")
+        say("but with --no-catalog, or for an application that does not permit it (ws2spi catalog categories).")
     return 0
+
+
+def _stem(path: str) -> str:
+    """What a hand-written provider is called: its file or module."""
+    from ws2spi._runtime.catalog.paths import parts
+
+    place = parts(path)
+    return place.file.rpartition("/")[2].removesuffix(".py") or place.module.rpartition(".")[2]
 
 
 def _quoted(text: str) -> str:

@@ -144,6 +144,12 @@ class Parser(argparse.ArgumentParser):
                 return place == len(word)
         return False
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            guess = did_you_mean(str(value), known) or f" (choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, f"there is no {value!r}{guess}")
+
     def error(self, message: str) -> NoReturn:
         self.exit(self.failure, f"ws2spi: {_printable(message)} (see: {self.prog} --help)\n")
 

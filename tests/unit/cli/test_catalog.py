@@ -117,7 +117,8 @@ def test_a_file_is_stored_by_its_whole_path(
         (("order", "nope"), 1, "no entry"),
         (("import", "/nowhere.json"), 1, "/nowhere.json"),
         ((), 2, "ACTION"),
-        (("shwo",), 2, "shwo"),
+        (("shwo",), 2, "there is no 'shwo', did you mean show?"),
+        (("install", "log", "--name", ""), 1, "no name"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -375,6 +376,15 @@ def test_a_run_over_a_broken_chain_or_a_base_of_another_is_refused(stored: Store
     stored.order([own.catalog_id, 1001, 1002, 1003, 1004, 999, 1000])
     with pytest.raises(WinsockError, match="my own base"):
         over_installed([], ["true"])
+
+
+def test_a_hand_written_provider_has_the_name_of_its_file_and_what_it_means_is_said(
+    catalog: Run, stored: StoredCatalog, layers: str
+) -> None:
+    status, out, err = catalog("install", f"{layers}:WSPStartup")
+    assert (status, err, names(stored)) == (0, "", ["layers"])
+    assert "ws2spi run starts no other while it is installed" in out
+    assert len(catalog("install", "log")[1].splitlines()) == 1
 
 
 # -- categories --------------------------------------------------------------------------------------------------------
