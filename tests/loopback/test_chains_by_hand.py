@@ -23,7 +23,7 @@ from support.extension import fetch
 from support.threads import until
 from support.winsock import Operation, connected, error, is_set, listening, made, packet, port_for, received, sockaddr
 from ws2spi import kernel32, ws2_32
-from ws2spi._abi.constants import INVALID_SOCKET, SOCK_DGRAM, XP1_IFS_HANDLES
+from ws2spi._abi.constants import AF_INET6, INVALID_SOCKET, SOCK_DGRAM, XP1_IFS_HANDLES
 from ws2spi._abi.errors import WSAError
 from ws2spi._executive import threads
 from ws2spi._runtime.catalog import StoredCatalog
@@ -104,7 +104,7 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
         text = BY_HAND if kind == "hand" else WALL.read_text() if kind == "wall" else LAYERS
         path.write_text(text)
         where = f"{path}:{kind}" if kind[0].isupper() else str(path)
-        flags = XP1_IFS_HANDLES if kind == "wall" else 0
+        flags = XP1_IFS_HANDLES if kind in ("wall", "Control") else 0
         over = infos(*(entry for entry in StoredCatalog().entries() if entry.chain_length))
         arguments = byref(guid(uuid.uuid4())), where, path.stem, flags, over, len(over), None
         done(ws2_32.WSCInstallProviderAndChains, *arguments)
@@ -266,3 +266,32 @@ def test_a_base_handle_that_was_asked_for_before_the_connect_shows_readiness(sta
     poll[0].fd, poll[0].events = handle.value, 0x10
     assert ws2_32.WSAPoll(poll, 1, 0) == 1
     winsock.close(client, listener)
+
+
+@pytest.mark.parametrize("installed", [("hand",), ("Control", "hand")], indirect=True, ids=named)
+def test_what_another_process_has_too_is_not_taken_on_suspicion(installed: list[str]) -> None:
+    """Foreign readers are served from what nobody has received for a while; the other process may be about to."""
+    shared, kept = connected(), connected()
+    other = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    info = ws2_32.WSAPROTOCOL_INFOW()
+    assert ws2_32.WSADuplicateSocketW(shared[1], 0xFFFFFF, byref(info)) == -1
+    assert ws2_32.WSADuplicateSocketW(shared[1], other.pid, byref(info)) == 0, error()
+    for client, _ in (shared, kept):
+        assert ws2_32.send(client, b"x", 1, 0) == 1
+    until(lambda: sockets.lookup(kept[1]).pair.waiting())
+    assert not sockets.lookup(shared[1]).pair.waiting()
+    assert received(shared[1], 1) == b"x"
+    winsock.close(*shared, *kept)
+    other.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("installed", [(), ("wall",), ("Control",), ("wall", "Control")], indirect=True, ids=named)
+def test_select_takes_both_families(installed: list[str]) -> None:
+    four, _ = listening()
+    six, port = listening(AF_INET6)
+    client, address = made(family=AF_INET6), sockaddr(port, AF_INET6)
+    assert ws2_32.connect(client, address, len(address)) == 0, error()
+    members = ws2_32.fd_set(2, (four, six))
+    assert ws2_32.select(0, byref(members), None, None, byref(ws2_32.TIMEVAL(10, 0))) == 1, error()
+    assert list(members.fd_array[: members.fd_count]) == [six]
+    winsock.close(four, six, client)

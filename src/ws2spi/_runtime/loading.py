@@ -9,7 +9,7 @@ Where Windows has LoadLibrary and GetProcAddress("WSPStartup"), there is `load_s
 import functools
 import importlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ws2spi._abi.constants import MAX_PATH
@@ -18,6 +18,7 @@ from ws2spi._abi.memory import deref
 from ws2spi._abi.types import WSAPROTOCOL_INFOW, WSPDATA, WSPPROC_NAMES
 from ws2spi._runtime import protocol_info
 from ws2spi._runtime.catalog import PATH_PREFIX, CatalogEntry, Loader, StoredCatalog
+from ws2spi._runtime.catalog.snapshot import BASE_PATH
 from ws2spi._runtime.function_tables import WSPPROC_TABLE, call_startup, table_behind
 from ws2spi._runtime.process import HIGHEST_VERSION, runtime
 from ws2spi._runtime.provider import Provider
@@ -152,6 +153,35 @@ def _startup_by_entry(path: str) -> Startup:
     return WSPStartup
 
 
+def is_hand_written(entry: CatalogEntry) -> bool:
+    """Tell whether the provider of an entry is a WSPStartup.
+
+    Errors:
+        WSAEPROVIDERFAILEDINIT: it is stored, and cannot be loaded.
+    """
+    known = runtime.catalog.stored(entry.provider_id)
+    if known is None or known.path == BASE_PATH:
+        return entry.provider_id in _startups
+    key = known.owner or entry.provider_id, known.path
+    if key in _stacks:
+        return False
+    found = resolve(known.path)
+    if callable(found):
+        return True
+    _stacks[key] = found
+    return False
+
+
+def below(entry: CatalogEntry) -> Iterator[CatalogEntry]:
+    """What a chain was laid over, and what that was laid over, down to the base."""
+    seen = set()
+    lower = runtime.catalog.get(entry.chain[1]) if len(entry.chain) > 1 else None
+    while lower is not None and lower.catalog_id not in seen:
+        seen.add(lower.catalog_id)
+        yield lower
+        lower = runtime.catalog.get(lower.chain[1]) if len(lower.chain) > 1 else None
+
+
 # -- stored providers --------------------------------------------------------------------------------------------------
 
 
@@ -169,8 +199,8 @@ def loader_of(path: str) -> Loader:
             detail = f"{path}: it looks at bytes, and was installed as an IFS layer, which never sees them"
             raise WinsockError(WSAError.WSAEPROVIDERFAILEDINIT, detail)
         _stacks[key] = found
-        below = runtime.catalog.get(entry.chain[1]) if len(entry.chain) > 1 else None
-        ifs = entry.ifs and below is not None and below.ifs  # else there is no descriptor to pass on
+        # Its layers use the descriptor of a provider of ours; what a hand-written one passes on is none to them.
+        ifs = entry.ifs and not any(not one.ifs or is_hand_written(one) for one in below(entry))
         provider: Provider = importlib.import_module(_LAYERED).LayeredProvider(
             found, ifs=ifs, provider_id=entry.provider_id
         )

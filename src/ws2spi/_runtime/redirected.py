@@ -153,6 +153,31 @@ def selected(number: int, active: bool) -> None:
         pair.quiet.discard(selected)
 
 
+@contextmanager
+def shared(number: int, process: int) -> Iterator[Callable[[bool], None]]:
+    """While a socket is duplicated into another process, and from then on if that is told to have succeeded, nothing is
+    moved from it to foreign readers here: the other process may be the one that receives.
+    """
+    entry = sockets.entries.get(number)
+    pair = entry.pair if entry is not None and process != os.getpid() else None
+    if pair is None or shared in pair.quiet:
+        yield lambda succeeded: None
+        return
+    pair.quiet.add(shared)
+    pair.end_foreign_reading()
+    kept = False
+
+    def told(succeeded: bool) -> None:
+        nonlocal kept
+        kept = succeeded
+
+    try:
+        yield told
+    finally:
+        if not kept:
+            pair.quiet.discard(shared)
+
+
 def _pair_of(number: int) -> Any:
     entry = sockets.entries.get(number)
     return entry.pair if entry is not None and isinstance(entry.maker().provider, TableProvider) else None

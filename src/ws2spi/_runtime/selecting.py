@@ -5,7 +5,7 @@ changed. A wait takes nothing and changes nothing, so it never disturbs what WSA
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
@@ -57,13 +57,12 @@ Sets = tuple[list[SocketEntry], list[SocketEntry], list[SocketEntry]]
 
 
 def select(
-    provider: Observable,
     reads: Sequence[SocketEntry],
     writes: Sequence[SocketEntry],
     excepts: Sequence[SocketEntry],
     timeout: float | None,
 ) -> Sets:
-    """WSPSelect over sockets of one provider; each list names a socket once.
+    """WSPSelect over sockets of providers that can be observed; each list names a socket once.
 
     Parameters:
         timeout: seconds; 0: look once; None: no limit.
@@ -77,11 +76,12 @@ def select(
         for entry in members:
             one = watched.get(entry)
             if one is None:
+                provider: Any = entry.provider
                 one = watched[entry] = _Watched(provider, entry)
             one.wanted |= bits
 
     def look() -> Sets | None:
-        shown = {entry: provider.shown(entry, one.wanted) for entry, one in watched.items()}
+        shown = {entry: one.provider.shown(entry, one.wanted) for entry, one in watched.items()}
         for entry, bits in shown.items():
             if bits & CLOSED and entry not in reads:
                 raise WinsockError(WSAError.WSAENOTSOCK, f"socket {entry.number} was closed")

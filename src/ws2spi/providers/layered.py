@@ -7,6 +7,7 @@ nothing is paid for the boundary between providers; over anybody else's procedur
 
 import ctypes
 import dataclasses
+import importlib
 import uuid
 from contextvars import ContextVar
 from functools import partial
@@ -27,6 +28,9 @@ from ws2spi.providers.lower import ProviderTransport
 from ws2spi.providers.private_thread import PrivateThread
 from ws2spi.providers.sockets import SocketProvider
 from ws2spi.providers.stack import Stack
+
+# Loaded by name: a stack over the built-in provider alone needs nothing of it.
+_LOADING = "ws2spi._runtime.loading"
 
 _given: ContextVar[CatalogEntry | None] = ContextVar("_given", default=None)  # the info that WSPSocket was called with
 
@@ -142,6 +146,12 @@ def _below(info: CatalogEntry) -> CatalogEntry:
     return below
 
 
+def _over_hand_written(entry: CatalogEntry) -> bool:
+    """Whether an entry's provider, or one below it, is a WSPStartup: what it passes on is no descriptor to layers."""
+    loading = importlib.import_module(_LOADING)
+    return any(loading.is_hand_written(one) for one in (entry, *loading.below(entry)))
+
+
 class Installed:
     """A stack in the catalog; `remove()` (or leaving the `with` block) takes it out again.
 
@@ -183,7 +193,7 @@ def install(stack: Stack, name: str | None = None) -> Installed:
     for entry in runtime.catalog.enum_protocols():
         topmost.setdefault((entry.address_family, entry.socket_type, entry.protocol), entry)
     # An IFS layer hands out the lower provider's handle, so it needs one that is a descriptor of its own all the way.
-    ifs = stack.ifs and all(entry.ifs for entry in topmost.values())
+    ifs = stack.ifs and all(entry.ifs and not _over_hand_written(entry) for entry in topmost.values())
     flag = c.XP1_IFS_HANDLES if ifs else 0
     own = CatalogEntry(
         address_family=c.AF_INET,

@@ -60,6 +60,10 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.stack!r} sockets={len(self._open)}>"
 
+    def is_kin(self, other: object) -> bool:
+        """Whether another provider is this one for other protocols: the same layers, or both the base."""
+        return isinstance(other, SocketProvider) and other.stack.layers == self.stack.layers
+
     # -- life ------------------------------------------------------------------------------------------------------
 
     def socket(self, af: int, type: int, protocol: int, info: CatalogEntry, flags: int) -> int:

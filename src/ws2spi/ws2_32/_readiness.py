@@ -89,7 +89,8 @@ def select(nfds: int, readfds: Any, writefds: Any, exceptfds: Any, timeout: Any)
         WSAEINTR: the call was cancelled. WSAEINPROGRESS: inside a blocking hook, and it would wait.
         WSAEOPNOTSUPP: the provider has no select.
     Source: winsock2.h, nf-winsock2-select.
-    Differs: an empty set beside another is allowed. A socket that is closed meanwhile counts as ready for reading.
+    Differs: an empty set beside another is allowed. A socket that is closed meanwhile counts as ready for reading. IPv4
+        and IPv6 go together, as on Windows; the page asks for one provider id.
     """
     try:
         runtime.require()

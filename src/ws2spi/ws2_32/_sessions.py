@@ -86,7 +86,18 @@ def WSADuplicateSocketW(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
         time-outs and shut directions are copied once, and network events are each process's own. While a non-IFS socket
         has several handles in this process, os.read of them gets nothing.
     """
-    return status("lpWSPDuplicateSocket", s, dwProcessId, lpProtocolInfo)
+    return _duplicated(s, dwProcessId, lpProtocolInfo)
+
+
+def _duplicated(s: int, process: int, lpProtocolInfo: Any) -> int:
+    try:
+        number = route(s).number
+    except WinsockError as error:
+        return failed(error, c.SOCKET_ERROR)
+    with redirected.shared(number, process) as done:
+        result = status("lpWSPDuplicateSocket", s, process, lpProtocolInfo)
+        done(not result)
+    return result
 
 
 def WSADuplicateSocketA(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
@@ -98,7 +109,7 @@ def WSADuplicateSocketA(s: int, dwProcessId: int, lpProtocolInfo: Any) -> int:
     Differs: as WSADuplicateSocketW.
     """
     wide = WSAPROTOCOL_INFOW()
-    result = status("lpWSPDuplicateSocket", s, dwProcessId, ctypes.byref(wide) if address_of(lpProtocolInfo) else None)
+    result = _duplicated(s, dwProcessId, ctypes.byref(wide) if address_of(lpProtocolInfo) else None)
     if not result:
         text = str(wide.szProtocol).encode("ascii", "replace")[:255].ljust(256, b"\0")
         write_bytes(lpProtocolInfo, bytes(wide)[: WSAPROTOCOL_INFOW.szProtocol.offset] + text)

@@ -14,7 +14,7 @@ from ws2spi._executive.handles import handles
 from ws2spi._executive.threads import current
 from ws2spi._runtime import fdsets, selecting
 from ws2spi._runtime.serve.answering import Family, integer
-from ws2spi._runtime.sockets import SocketEntry
+from ws2spi._runtime.sockets import SocketEntry, sockets
 
 
 class Events(Family):
@@ -67,15 +67,25 @@ class Events(Family):
         reads, writes, excepts = (self._members(one) for one in sets)
         if not (reads or writes or excepts):
             raise WinsockError(WSAError.WSAEINVAL, "no socket")
-        provider: Any = self.provider
-        ready = selecting.select(provider, reads, writes, excepts, _seconds(timeout))
+        ready = selecting.select(reads, writes, excepts, _seconds(timeout))
         for one, found in zip(sets, ready, strict=True):
             fdsets.store(one, [entry.number for entry in found])
         return sum(map(len, ready))
 
     def _members(self, fdset: Any) -> list[SocketEntry]:
-        """The entries of a set, each once."""
-        return list(dict.fromkeys(self.entry(number) for number in fdsets.members(fdset)))
+        """The entries of a set, each once: this provider's own, and those of its kin, as IPv4 and IPv6 are."""
+        return list(dict.fromkeys(self._member(number) for number in fdsets.members(fdset)))
+
+    def _member(self, number: int) -> SocketEntry:
+        try:
+            return self.entry(number)
+        except WinsockError:
+            found = sockets.entries.get(number)
+            is_kin: Any = getattr(self.provider, "is_kin", None)
+            for one in found.layers() if found is not None and is_kin is not None else ():
+                if is_kin(one.provider):
+                    return one
+            raise
 
     @integer
     def WSPCancelBlockingCall(self) -> int:
