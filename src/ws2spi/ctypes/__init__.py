@@ -21,6 +21,7 @@ from ws2spi.ctypes._libraries import OleDLL, WinDLL, oledll, windll
 from ws2spi.ctypes._messages import FormatError, WinError
 from ws2spi.ctypes._prototypes import WINFUNCTYPE
 
+CFUNCTYPE = WINFUNCTYPE  # one calling convention, as on 64-bit Windows; the standard one would ask dlsym for a function
 c_long = _standard.c_int32
 c_ulong = _standard.c_uint32
 

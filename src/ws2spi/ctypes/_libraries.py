@@ -72,7 +72,9 @@ class WinDLL:
         setattr(self, name, found)
         return found
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str | int) -> Any:
+        if not isinstance(name, str):
+            raise AttributeError(f"function ordinal {name} not found")
         found = getattr(self, name)
         return found.copy(self._default) if isinstance(found, Function) else found
 

@@ -1,7 +1,11 @@
 """Short texts for error codes, in our own words, and the exception that carries one."""
 
+import errno
+import functools
+from typing import Any
+
 from ws2spi._abi import constants as c
-from ws2spi._abi.errors import WinsockError, name_of
+from ws2spi._abi.errors import WinsockError, errno_from_wsa, name_of
 from ws2spi._executive import lasterror
 
 # {Win32 or WSA code: text}; what is missing is shown by its name.
@@ -36,7 +40,23 @@ def FormatError(code: int | None = None) -> str:
     return _TEXTS.get(number) or name_of(number)
 
 
+# {Win32 code: errno}, where Python has a class of its own for it; WSA codes have theirs.
+_ERRNOS = {c.ERROR_FILE_NOT_FOUND: errno.ENOENT, c.ERROR_ACCESS_DENIED: errno.EACCES}
+
+
 def WinError(code: int | None = None, descr: str | None = None) -> WinsockError:
-    """An OSError for a code (default: the last error), to be raised; `.winerror` is the code."""
+    """An OSError for a code (default: the last error), to be raised; `.winerror` is the code.
+
+    It is of the class that Python has for such an error, as on Windows: ConnectionRefusedError for 10061.
+    """
     number = lasterror.get() if code is None else code
-    return WinsockError(number, FormatError(number) if descr is None else descr)
+    nearest = _ERRNOS.get(number) or errno_from_wsa(number)
+    made: WinsockError = _class_for(nearest)(number, FormatError(number) if descr is None else descr, errno=nearest)
+    return made
+
+
+@functools.cache
+def _class_for(number: int) -> Any:
+    """WinsockError, joined with the class of its own that OSError has for this errno."""
+    own = type(OSError(number, ""))
+    return WinsockError if own is OSError else type(own.__name__, (WinsockError, own), {"__module__": __name__})

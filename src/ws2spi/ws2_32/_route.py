@@ -88,10 +88,13 @@ def exported(body: Callable[..., Any]) -> Function:
     numbers = [
         place for place, name in enumerate(code.co_varnames[: code.co_argcount]) if declared.get(name) in (int, float)
     ]
+    floats = float in declared.values()
 
     @functools.wraps(body)
     def with_numbers(*arguments: Any, **named: Any) -> Any:
         if not _NO_NUMBERS.issuperset(map(type, arguments)):
+            if not floats and float in map(type, arguments):
+                raise ctypes.ArgumentError("a float where the function takes none")  # as from ctypes itself
             for argument in arguments:
                 if isinstance(argument, _SimpleData) or hasattr(argument, "_as_parameter_"):
                     arguments = tuple(map(_plain, arguments))

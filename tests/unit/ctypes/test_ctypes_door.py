@@ -1,5 +1,6 @@
 """The standard ctypes plus Windows' names, and functions with restype, argtypes and errcheck."""
 
+import copy
 import ctypes as standard
 import threading
 from typing import Any
@@ -116,6 +117,34 @@ def test_formaterror_and_winerror() -> None:
     assert isinstance(error, OSError)
     assert error.winerror == 258
     assert "mine" in str(ctypes.WinError(6, "mine"))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (2, FileNotFoundError), (5, PermissionError), (6, OSError), (1225, OSError), (10004, InterruptedError),
+        (10035, BlockingIOError), (10053, ConnectionAbortedError), (10054, ConnectionResetError),
+        (10058, BrokenPipeError), (10060, TimeoutError), (10061, ConnectionRefusedError),
+    ],
+)  # fmt: skip
+def test_winerror_is_of_the_class_that_windows_has(code: int, kind: type[OSError]) -> None:
+    error = ctypes.WinError(code)
+    assert isinstance(error, kind)
+    assert isinstance(error, ConnectionError) == (kind.__base__ is ConnectionError)
+    assert error.winerror == code
+    assert copy.copy(error).winerror == code
+
+
+def test_an_ordinal_is_not_found() -> None:
+    with pytest.raises(AttributeError, match="ordinal 115"):
+        ctypes.windll.ws2_32[115]
+
+
+def test_cfunctype_finds_functions_too() -> None:
+    """With the standard one's dlsym it ended the process."""
+    swap = ctypes.CFUNCTYPE(ctypes.c_ushort, ctypes.c_ushort)(("htons", ctypes.windll.ws2_32))
+    assert swap(0x0102) == 0x0201
+    assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(abs)(-3) == 3
 
 
 def test_winfunctype_is_one_class_for_each_signature() -> None:

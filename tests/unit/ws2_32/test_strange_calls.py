@@ -57,6 +57,18 @@ def test_none_is_0_where_a_number_is_meant(name: str) -> None:
     assert answers[0] == answers[1]
 
 
+def test_a_float_is_refused_as_ctypes_refuses_it() -> None:
+    """It reached the connection, which took it for a layer's bug and closed."""
+    winsock.start()
+    s = winsock.made()
+    winsock.bound(s)
+    with pytest.raises(ctypes.ArgumentError):
+        ws2_32.listen(s, 1.5)
+    assert ws2_32.listen(s, 1) == 0
+    winsock.close(s)
+    winsock.stop()
+
+
 def test_a_size_that_no_buffer_has_is_not_believed() -> None:
     """The value of an option and the input of a control code are read as far as they make sense."""
     winsock.start()
