@@ -22,10 +22,11 @@ def started() -> Iterator[None]:
 
 
 _BY_HAND = {
-    "test_urgent",
-    "test_message_flags",
-    "test_select",
     "test_async_select",
+    "test_message_flags",
+    "test_readiness_layered",
+    "test_select",
+    "test_urgent",
 }
 
 

@@ -254,11 +254,13 @@ def test_no_readiness_is_lost_between_two_clients_that_select() -> None:
             assert isinstance(piece, bytes)
             if not piece:
                 return total
+            assert select(writes=[server], seconds=None)[0] == 1
             send(server, piece)
             total += len(piece)
 
     echoing = Running(echo)
     for turn in range(200):
+        assert polled([(client, c.POLLOUT)], 20_000)[0] == 1  # what was sent before has gone through
         send(client, bytes(1 + turn))
         left = 1 + turn
         while left:

@@ -135,7 +135,7 @@ class SocketProvider(ExtensionCalls, AcceptCalls, DataCalls, DuplicateCalls, Mul
         if found.pair is not None:
             entry = found
             found.pair.on_gone = lambda: self._last_copy_closed(entry)
-            found.pair.receivable = lambda: state.connected or not state.stream
+            found.pair.receivable = lambda: _receivable(state)
             found.pair.attach(connection)
         return found
 
@@ -423,3 +423,13 @@ def _take(tokens: list[Any]) -> bool:
     except IndexError:
         return False
     return True
+
+
+def _receivable(state: Socket) -> bool:
+    """Whether a receive for foreign readers may be made. Another provider refuses one on a datagram socket without a
+    name, and the client's next receive would hear of that.
+    """
+    if state.stream or state.connected:
+        return state.connected
+    transport = state.connection.transport
+    return transport.direct or transport.bound()
