@@ -3,13 +3,16 @@
 Completion ports, contexts and datagrams on such handles, too.
 """
 
+import _socket
 import ctypes
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +40,7 @@ from support.winsock import (
 from ws2spi import kernel32, ws2_32
 from ws2spi._abi.constants import AF_INET, INVALID_SOCKET, SOCK_DGRAM, SOCK_STREAM
 from ws2spi._abi.errors import WSAError
+from ws2spi._engine import filepair
 from ws2spi._engine.sweeper import Sweeper
 from ws2spi._runtime.process import runtime
 from ws2spi._runtime.sockets import sockets
@@ -281,47 +285,60 @@ def test_a_number_that_is_another_socket_of_ours_by_now(ends: Ends) -> None:
         again.close()
 
 
-def make_at(number: int, spare: int) -> None:
-    """A socket whose handle has a number that is free now; `spare`, a lower descriptor, makes way for what is below."""
-    fillers = [os.dup(0)]
-    while fillers[-1] != number:
-        fillers.append(os.dup(0))
-    os.close(fillers.pop())
-    os.close(spare)
-    assert made() == number
-    for one in fillers:
-        os.close(one)
+@contextmanager
+def engine_stopped() -> Iterator[None]:
+    """Nobody else moves bytes or has a descriptor for a moment."""
+    gate, stopped = threading.Event(), threading.Event()
 
+    def wait() -> None:
+        stopped.set()
+        gate.wait(LONG)
 
-def test_what_was_written_is_sent_although_the_number_is_another_sockets(stack: None) -> None:
-    spare = os.dup(0)  # for the socket below
-    ends = Ends()
-    gate = threading.Event()
-    runtime.engine.run_on_loop(lambda: gate.wait(LONG))  # nobody else moves what is written
+    runtime.engine.run_on_loop(wait)
+    assert stopped.wait(LONG)
     try:
-        os.write(ends.handle, b"written before")
-        os.close(ends.handle)
-        make_at(ends.handle, spare)
+        yield
     finally:
         gate.set()
+
+
+def make_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket whose handle has a number that was free."""
+
+    def socketpair(*arguments: int) -> tuple[_socket.socket, _socket.socket]:
+        client, hidden = _socket.socketpair(*arguments)
+        os.dup2(client.fileno(), number)
+        client.close()
+        return _socket.socket(*arguments, 0, number), hidden
+
+    os.dup2(0, number)  # the socket below takes another one
+    with monkeypatch.context() as patch:
+        patch.setattr(filepair, "_socket", SimpleNamespace(socketpair=socketpair, socket=_socket.socket))
+        assert made() == number
+
+
+def test_what_was_written_is_sent_although_the_number_is_another_sockets(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine_stopped():
+        os.write(ends.handle, b"written before")
+        os.close(ends.handle)
+        make_at(ends.handle, monkeypatch)
     assert ends.peer.recv(99) == b"written before"
     assert ends.peer.recv(99) == b""
-    ends.close()
 
 
-def test_a_child_keeps_a_handle_whose_number_is_another_sockets(stack: None) -> None:
-    spare = os.dup(0)
-    ends = Ends()
+def test_a_child_keeps_a_handle_whose_number_is_another_sockets(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = os.dup(ends.handle)  # as good as a child's
-    os.close(ends.handle)
-    make_at(ends.handle, spare)
+    with engine_stopped():
+        os.close(ends.handle)
+        make_at(ends.handle, monkeypatch)
     os.write(copy, b"still there")
     assert ends.peer.recv(99) == b"still there"
     ends.peer.sendall(b"and here")
     assert os.read(copy, 99) == b"and here"
     os.close(copy)
     assert ends.peer.recv(99) == b""
-    ends.close()
 
 
 def failed_with(result: int) -> int:

@@ -33,8 +33,8 @@ class Ahead(Layer):
 class Ends:
     """A handle and the socket of Linux at the other end of its connection."""
 
-    def __init__(self, kind: int = SOCK_STREAM) -> None:
-        self.handle = made(kind)
+    def __init__(self, kind: int = SOCK_STREAM, *, overlapped: bool = True) -> None:
+        self.handle = made(kind, flags=int(overlapped))
         if kind == SOCK_STREAM:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 self._connect(listener.getsockname()[1])

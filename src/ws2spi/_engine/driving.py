@@ -12,7 +12,7 @@ from types import CodeType
 from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
-from ws2spi._engine.interrupts import raised_by_handler
+from ws2spi._engine.interrupts import came_from_outside, raised_by_handler
 from ws2spi._engine.mailbox import Mailbox
 from ws2spi._engine.operations import Cancelled, Kind, Pause, Request, Task, Want
 from ws2spi._engine.transport import EVERYTHING, SocketTransport
@@ -230,8 +230,8 @@ class Driving:
             events |= select.EPOLLOUT
         events |= transport.watched
         if events & ~transport.armed and not transport.closed:
-            transport.armed = events
             self.engine.arm(transport, events)
+            transport.armed = events  # afterwards: an interrupt may have kept the engine from it
 
     def changed(self, bits: int) -> None:
         """In the mailbox: one of `bits` may be shown from now on. Observers look when the running step is over."""
@@ -284,6 +284,10 @@ class Driving:
             try:
                 if mailbox.occupant.setdefault(0, me) is me:
                     return call(*arguments)
+            except BaseException as error:
+                if type(error) is not WinsockError and came_from_outside(error):
+                    mailbox.steps.append((self._reconcile, ()))
+                raise
             finally:
                 try:  # without a call, see Mailbox
                     if mailbox.occupant[0] is me:

@@ -32,13 +32,14 @@ import termios
 import time
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._engine import lingering
 from ws2spi._engine.descriptors import inode_of, number_of, shown_events, write_now
 from ws2spi._engine.epoll import Engine
+from ws2spi._engine.hand import hand
 from ws2spi._engine.sweeper import SWEEP, sweeper_of
 from ws2spi._executive import threads
 
@@ -199,6 +200,12 @@ class FilePair:
             return True
         return False
 
+    def _as_socket(self) -> Iterator[_socket.socket]:
+        """For `for client in …`, whose body detaches it: the client's end, without a moment in which an interrupt would
+        leave an object that nobody has stored, and that closes the descriptor."""
+        kind = socket.SOCK_STREAM if self.stream else socket.SOCK_SEQPACKET
+        return map(_socket.socket, (socket.AF_UNIX,), (kind,), (0,), (self.number,))
+
     def _close_number(self, number: int) -> None:
         if number >= 0 and inode_of(number) == self.inode:
             os.close(number)
@@ -309,13 +316,13 @@ class FilePair:
     def when_sent(self, call: Callable[[], object]) -> None:
         """Call `call` once, on any thread, when what is on its way has come through or failed. Writing ends here."""
         if self.is_mine(self.number):
-            client = socket.socket(fileno=self.number)
-            try:
-                client.shutdown(socket.SHUT_WR)  # whoever writes now is told, and what was moved goes on
-            except OSError:
-                pass
-            finally:
-                client.detach()
+            for client in self._as_socket():
+                try:
+                    client.shutdown(socket.SHUT_WR)  # whoever writes now is told, and what was moved goes on
+                except OSError:
+                    pass
+                finally:
+                    client.detach()
         self._on_sent.append(call)
         if not self._pushing:
             self._tell_sent()
@@ -455,31 +462,58 @@ class FilePair:
         """
         if not self.holds() or not self.is_mine(self.number):
             return None
-        client = socket.socket(fileno=self.number)
-        try:
-            flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if peek else 0)
-            if self.stream:
-                return client.recv(size, flags), None
-            # The credentials of rule 1 are not asked for here, but the end and an empty datagram differ all the same:
-            # behind a datagram socket there is no end.
-            data = client.recv(MAX_DATAGRAM, flags)
-        except OSError:
-            if self._pull is None:
-                self._pulled = False
-                self._moved.clear()
-            return None
-        finally:
-            client.detach()
-        return data, self._sender_of(data, peek)
-
-    def _sender_of(self, data: bytes, peek: bool) -> Any:
-        """Who sent the datagram that was taken; those before it were read by foreign code, which does not say so."""
+        flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if peek else 0)
+        found: tuple[bytes, Any] | None = None
+        guarded = not peek and hand.takes_from(self.number)
+        for client in self._as_socket():
+            try:
+                # The credentials of rule 1 are not asked for here, but the end and an empty datagram differ all the
+                # same: behind a datagram socket there is no end.
+                for data in map(client.recv, (size if self.stream else MAX_DATAGRAM,), (flags,)):
+                    found = data, None
+                    if guarded:
+                        hand.owner, hand.held = self, [found]
+                    break
+            except OSError:
+                if self._pull is None:
+                    self._pulled = False
+                    self._moved.clear()
+                return None
+            finally:
+                client.detach()
+        if found is None or self.stream:
+            return found
+        # Who sent it; those before it were read by foreign code, which does not say so.
         moved = self._moved
-        while moved and moved[0][0] != len(data):
+        while moved and moved[0][0] != len(found[0]):
             moved.popleft()
-        if not moved:
-            return None
-        return (moved[0] if peek else moved.popleft())[1]
+        if moved:
+            found = found[0], moved[0][1]
+            if guarded:
+                hand.held = [found]
+            if not peek:
+                del moved[0]
+        return found
+
+    def put_back(self, held: list[Any]) -> None:
+        """What `take` has given to somebody who did not get it comes first again: all that waits in the pair goes back
+        to what lies behind, or, if that cannot take it, through the pair once more."""
+        again = [*held]
+        while self.is_mine(self.number) and (found := self.take(PULL)) is not None and (found[0] or not self.stream):
+            again.append(found)
+        put_back = getattr(self.behind, "put_back", None)
+        if put_back is not None:
+            put_back([data for data, _ in again] if self.stream else again)
+        else:
+            for data, sender in again:
+                if not self.stream:
+                    self._moved.append((len(data), sender))
+                try:
+                    self._hidden.send(data, _SEND)
+                except OSError:
+                    pass  # nobody is left to read it
+            self._pulled = True
+        held.clear()
 
     def share(self) -> None:
         """The handle was given out knowingly (a child's stdin): serve its readers at once, until a straight receive."""

@@ -45,7 +45,7 @@ class ItemInbox(deque[Any]):
 
     def put_back(self, item: Any) -> None:
         for _ in map(self.appendleft, (item,)):
-            pass
+            return  # not another turn: an interrupt would strike there, and the item would be put back twice
 
     def peek(self, size: int) -> Any:
         return self[0]

@@ -177,12 +177,15 @@ class Receiving(Driving):
         for item in [item for item in inbox if item[1][:2] != peer[:2]]:
             inbox.remove(item)
 
-    def put_back(self, data: bytes) -> None:
-        """Bytes of the stream that were received for somebody else come first again. Any thread."""
-        self.mailbox.post(self._put_back, data)
+    def put_back(self, held: list[Any]) -> None:
+        """What was received for somebody else comes first again, the last in `held` before the others; they leave the
+        list. Any thread."""
+        self.mailbox.post(self._put_back, held)
 
-    def _put_back(self, data: bytes) -> None:
-        self._inbox.put_back(data)
+    def _put_back(self, held: list[Any]) -> None:
+        while held:
+            self._inbox.put_back(held[-1])
+            del held[-1]
         self.changed(EVERYTHING)
         self._feed()
 
@@ -195,9 +198,21 @@ class Receiving(Driving):
 
     def recv_nowait(self, size: int, *, peek: bool = False) -> Any:
         """What is there now, else WSAEWOULDBLOCK. Requests that wait come first."""
-        return self._inside(self._recv_nowait, size, peek)
+        taken: list[Any] = []
+        try:
+            return self._inside(self._recv_nowait, size, peek, taken)
+        except BaseException as error:
+            if taken or type(error) is not WinsockError:
+                self.put_back(taken)  # after the receive, if that is still to be made
+            raise
 
-    def _recv_nowait(self, size: int, peek: bool) -> Any:
+    def _recv_nowait(self, size: int, peek: bool, taken: list[Any]) -> Any:
+        data = self._now(size, peek)
+        if not peek:
+            taken += (data,)  # in the same breath: an interrupt may keep the result from whoever called
+        return data
+
+    def _now(self, size: int, peek: bool) -> Any:
         if self._receives or self._connecting:  # what comes during a connect is its handshake's
             raise would_block()
         if self._late_error is not None and not self._inbox:
@@ -206,7 +221,11 @@ class Receiving(Driving):
             if type(self._inbox) is ByteInbox:
                 if not size and not self.transport.ready(Kind.READ):
                     raise would_block()  # Linux is content with nothing at once
-                return self._raw(self.transport.recv_now, size, peek)
+                try:
+                    return self.transport.recv_now(size, peek)
+                except WinsockError as error:
+                    self._note_recv_error(error)
+                    raise
             return self._try_raw_item(peek)
         self.start_pump_unasked()
         if self._inbox:

@@ -238,7 +238,9 @@ class SocketTransport:
         try:
             while True:
                 if self.kept:
-                    return self.kept.pop(0)
+                    kept = self.kept[0]
+                    del self.kept[0]
+                    return kept
                 try:
                     if self.with_control:
                         return self._recv_message(size, _RECV)
@@ -493,7 +495,12 @@ class SocketTransport:
         if self.saves_urgent:
             self._save_urgent()
         try:
-            return self._recv(size, _RECV | socket.MSG_PEEK if peek else _RECV) or self._end(size)
+            if peek:
+                return self._recv(size, _RECV | socket.MSG_PEEK) or self._end(size)
+            for data in map(self._recv, (size,), _RECV_FLAGS):
+                if data:
+                    return data
+            return self._end(size)
         except OSError as error:
             raise self._failed(error, "recv") from None
 

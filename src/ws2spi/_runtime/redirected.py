@@ -18,6 +18,7 @@ from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import fill, is_null, load_dword, store_int
 from ws2spi._abi.types import DWORD, INT, OVERLAPPED, TIMEVAL, WSABUF, WSPPROC_NAMES, fd_set
 from ws2spi._engine import lingering, reports
+from ws2spi._engine.hand import hand
 from ws2spi._runtime.arguments import address_out, read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect
 from ws2spi._runtime.line import Line
@@ -248,6 +249,8 @@ def receive_moved(
     receive_made(entry)
     if out is not None and origin is not None:
         out(origin)
+    if hand.takes_from(entry.number) and (completion is not None or (room < len(data) and not pair.stream)):
+        hand.owner = None  # the OVERLAPPED tells of it, or the rest of it is gone
     if fill(views, data) < len(data) and not pair.stream:
         if completion is not None:
             completion.complete(WSAError.WSAEMSGSIZE, room)

@@ -29,7 +29,8 @@ class Function:
     """One function of an exact face.
 
     Parameters:
-        body: does the work; takes the C parameters in C order and returns the documented value as a Python int.
+        body: does the work; takes the C parameters in C order and returns the documented value as a Python int. Its
+            attribute `guard`, if there is one, wraps the whole call.
         default: the result type used while `restype` is not set; None here means the documented value itself.
     """
 
@@ -37,6 +38,7 @@ class Function:
         self.__name__ = body.__name__
         functools.update_wrapper(self, body)
         self.body = body
+        self._guard: Callable[..., Any] | None = getattr(body, "guard", None)
         self._default = default
         self._restype: Any = _UNSET
         self._argtypes: tuple[Any, ...] | None = None
@@ -102,12 +104,15 @@ class Function:
 
     def _configured(self) -> None:
         """Choose the way of a call: as short as what is set allows."""
-        kind: Any = Function
+        call: Any = None
         if self._restype is _UNSET and self._argtypes is None and self._errcheck is None:
             if self._default is _UNSET:
-                kind = _with_call(staticmethod(self.body))
+                call = self.body
             elif self._default is ctypes.c_int32:
-                kind = _with_call(staticmethod(_as_c_int(self.body)))
+                call = _as_c_int(self.body)
+        if self._guard is not None:  # around all else
+            call = self._guard(call or functools.partial(Function.__call__, self))
+        kind: Any = Function if call is None else _with_call(staticmethod(call))
         self.__class__ = kind
 
     def _converted(self, kinds: tuple[Any, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:

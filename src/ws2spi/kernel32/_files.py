@@ -9,6 +9,7 @@ from ws2spi._abi.constants import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER,
 from ws2spi._abi.errors import WinsockError, status_from_wsa, win32_from_status
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import DWORD, WSABUF
+from ws2spi._engine.hand import receives
 from ws2spi._executive import lasterror
 from ws2spi._runtime.arguments import as_routine, routine_argument
 from ws2spi._runtime.sockets import SocketEntry, sockets
@@ -21,6 +22,7 @@ _MODES = 3  # FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HAND
 
 
 @exact
+@receives
 def ReadFile(hFile: Any, lpBuffer: Any, nNumberOfBytesToRead: Any, lpNumberOfBytesRead: Any, lpOverlapped: Any) -> int:
     """Receive from a socket as from a file; 0 bytes are the peer's end. `Offset` is ignored.
 

@@ -10,6 +10,7 @@ from ws2spi._abi import constants as c
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import fill
 from ws2spi._engine.connection import Connection
+from ws2spi._engine.hand import hand
 from ws2spi._runtime.completion import Completion
 from ws2spi._runtime.provider import Buffer
 from ws2spi._runtime.sockets import SocketEntry
@@ -168,15 +169,20 @@ class DataCalls:
             starting = Starting(state.pending, completion, Received(buffers, completion))
             ended = starting.started(connection.submit_recv(size, starting.done, peek=peek))
             return None if ended is None else (*ended, None)
+        guarded = not peek and hand.takes_from(entry.number)
         if state.blocking:
             result = connection.recv(size, state.recv_timeout, peek=peek)
         else:
             result = connection.recv_nowait(size, peek=peek)
+        if guarded:
+            hand.owner, hand.held = connection, [result]
         if state.stream:
             return fill(buffers, result), 0, None
         data, sender = result
         count = fill(buffers, data)
         if count < len(data):
+            if guarded:
+                hand.owner = None  # the rest of it is gone, as the client is told
             raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {size}")
         return count, 0, sender
 
@@ -206,15 +212,22 @@ class DataCalls:
             else:
                 data = connection.recv_urgent_nowait(size, peek=peek)
             return fill(buffers, data), 0, None
+        guarded = hand.takes_from(entry.number)
         if entry.pair is not None:
             entry.pair.before_recv()
             moved = entry.pair.take(size, False) if entry.pair.holds() else None
             if moved is not None:
-                connection.put_back(moved[0])
+                held = [moved[0]]
+                if guarded:
+                    hand.owner, hand.held = connection, held
+                connection.put_back(held)
         if starting is not None:
             ended = starting.started(connection.submit_recv(size, starting.done, least=size))
             return None if ended is None else (*ended, None)
-        return fill(buffers, connection.recv_whole(size, state.recv_timeout)), 0, None
+        data = connection.recv_whole(size, state.recv_timeout)
+        if guarded:
+            hand.owner, hand.held = connection, [data]
+        return fill(buffers, data), 0, None
 
 
 def _check_send_flags(state: Socket, flags: int) -> None:

@@ -11,6 +11,7 @@ from ws2spi._abi.constants import FALSE, SOCKET_ERROR
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import address_of
 from ws2spi._abi.types import DWORD, INT, WSABUF
+from ws2spi._engine.hand import receives, receiving_from
 from ws2spi._runtime.arguments import plain_buffer
 from ws2spi._runtime.extensions import pointers
 from ws2spi._runtime.redirected import moved, receive_made, receive_moved
@@ -127,6 +128,7 @@ def WSASendMsg(
     return pointers.call("WSASendMsg", Handle, lpMsg, dwFlags, lpNumberOfBytesSent, lpOverlapped, lpCompletionRoutine)
 
 
+@receives
 def WSARecv(
     s: int,
     lpBuffers: Any,
@@ -153,6 +155,7 @@ def WSARecv(
     """
     try:
         entry = route(s)
+        receiving_from(entry.number)
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     if entry.pair is not None:
@@ -187,6 +190,7 @@ def WSARecv(
     return result
 
 
+@receives
 def WSARecvFrom(
     s: int,
     lpBuffers: Any,
@@ -209,6 +213,7 @@ def WSARecvFrom(
     """
     try:
         entry = route(s)
+        receiving_from(entry.number)
     except WinsockError as error:
         return failed(error, SOCKET_ERROR)
     if entry.pair is not None:
@@ -297,6 +302,7 @@ def sendto(s: int, buf: Any, len: int, flags: int, to: Any, tolen: int) -> int:
     return sent.value
 
 
+@receives
 def recv(s: int, buf: Any, len: int, flags: int) -> int:
     """Receive bytes.
 
@@ -307,6 +313,7 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     """
     try:
         entry = route(s)
+        receiving_from(entry.number)
         provider = entry.direct
         if provider is not None and (entry.pair is None or entry.pair.stream):
             try:
@@ -328,6 +335,7 @@ def recv(s: int, buf: Any, len: int, flags: int) -> int:
     return received.value
 
 
+@receives
 def recvfrom(s: int, buf: Any, len: int, flags: int, from_: Any, fromlen: Any) -> int:
     """Receive one datagram and its sender.
 

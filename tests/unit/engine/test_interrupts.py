@@ -213,7 +213,7 @@ def test_a_receive(real: RealRig, stack: str, when: str, named: list[str]) -> No
         if not ended_in_a_name(upper, stack, named):
             peer.sendall(wire(stack, END))
             assert all_of(upper, data) == b"hello" + END
-            assert not upper._receives
+            until(lambda: not upper._receives)
             assert not current()._parked
         upper.abort()
         peer.close()
@@ -252,6 +252,85 @@ def test_a_send(real: RealRig, stack: str, size: int, named: list[str]) -> None:
         upper.abort()
         helper.result()
         peer.close()
+
+    assert raising_everywhere(run, ENGINE) > 2
+
+
+@never_awaited
+@stacks
+def test_a_receive_that_does_not_wait(real: RealRig, stack: str, named: list[str]) -> None:
+    def run(strike: Strike) -> None:
+        upper, peer = pair(real, stack)
+        peer.sendall(wire(stack, b"hello"))
+        data = struck(strike, upper.recv_nowait, 3) or b""
+        if not ended_in_a_name(upper, stack, named):
+            peer.sendall(wire(stack, END))
+            assert all_of(upper, data) == b"hello" + END
+            assert not upper.mailbox.is_taken()
+        upper.abort()
+        peer.close()
+
+    assert raising_everywhere(run, ENGINE) > 2
+
+
+@never_awaited
+@stacks
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_a_send_that_does_not_wait(real: RealRig, stack: str, size: int, named: list[str]) -> None:
+    """What the kernel had taken when the strike fell is sent; of a layer's piece, all or nothing."""
+    message = random.Random(size).randbytes(size)
+
+    def run(strike: Strike) -> None:
+        upper, peer = pair(real, stack, 4096)
+        count = struck(strike, upper.send_nowait, message)
+        if not ended_in_a_name(upper, stack, named):
+            ends = wire(stack, END)
+            sending = Running(lambda: upper.send(END, timeout=LONG))
+            got = bytearray()
+            while not got.endswith(ends):
+                got += peer.recv(65536)
+            assert sending.result() == len(END)
+            sent = bytes(got[: -len(ends)])
+            if count is not None or (stack != "none" and sent):
+                assert sent == wire(stack, message[: count or min(size, 65536)])
+            assert wire(stack, message).startswith(sent)
+            until(lambda: not upper._sends)
+        upper.abort()
+        peer.close()
+
+    assert raising_everywhere(run, ENGINE) > 2
+
+
+@never_awaited
+@pytest.mark.parametrize("item", ["datagram", "connection"])
+def test_an_item_that_is_not_waited_for(real: RealRig, item: str) -> None:
+    def run(strike: Strike) -> None:
+        kind = socket.SOCK_DGRAM if item == "datagram" else socket.SOCK_STREAM
+        upper = Stack(()).connection(real.engine, SocketTransport(socket.socket(socket.AF_INET, kind)))
+        upper.perform("bind", ("127.0.0.1", 0))
+        address = upper.perform("getsockname")
+        if item == "connection":
+            upper.listen(5)
+        others = [socket.socket(socket.AF_INET, kind) for _ in "12"]
+        for other in others:
+            other.connect(address)
+            if item == "datagram":
+                other.send(b"one")
+        upper.wait_readable(LONG)
+        found = [struck(strike, upper.recv_nowait, 100)]
+        while len(found) < 2 + (found[0] is None):
+            found.append(upper.recv(100, LONG))
+        names = [other.getsockname() for other in others]
+        if item == "datagram":
+            assert [one for one in found if one] == [(b"one", name) for name in names]
+        else:
+            ends = [one for one in found if one]
+            assert [end.perform("getpeername") for end in ends] == names
+            for end in ends:
+                end.abort()
+        upper.abort()
+        for other in others:
+            other.close()
 
     assert raising_everywhere(run, ENGINE) > 2
 
