@@ -90,14 +90,21 @@ class OptionCalls:
         return None
 
     def set_blocking(self, entry: SocketEntry, blocking: bool) -> None:
-        """FIONBIO, the other way round; whoever uses the handle as a file meets the same mode."""
+        """FIONBIO, the other way round; whoever uses the handle as a file meets the same mode.
+
+        Errors:
+            WSAENOTSOCK: it was closed meanwhile.
+        """
         state: Socket = entry.state
         state.blocking = blocking
         for one in tuple(state.entries):
             if one.pair is not None:
                 one.pair.nonblocking = not blocking
         if self.ifs:
-            os.set_blocking(entry.number, blocking)
+            try:
+                os.set_blocking(entry.number, blocking)
+            except OSError:  # another thread closed it meanwhile
+                raise WinsockError(WSAError.WSAENOTSOCK, f"socket {entry.number}") from None
 
     def _pending_error(self, state: Socket) -> int:
         value = state.connection.perform("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR, 4)

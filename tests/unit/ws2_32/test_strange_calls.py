@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from support import strange_calls, winsock
 from ws2spi import kernel32, ws2_32
-from ws2spi._abi.constants import FIONBIO, SO_BROADCAST, SOCK_DGRAM, SOL_SOCKET
+from ws2spi._abi.constants import FD_READ, FIONBIO, SO_BROADCAST, SOCK_DGRAM, SOL_SOCKET
+from ws2spi._abi.errors import WSAError
 
 TESTS = Path(strange_calls.__file__).parents[1]
 _TAKE_NUMBERS = """
@@ -76,6 +78,27 @@ def test_a_size_that_no_buffer_has_is_not_believed() -> None:
     assert ws2_32.setsockopt(s, SOL_SOCKET, SO_BROADCAST, ctypes.byref(option), 0x7FFF_FFFF) == 0
     assert ws2_32.WSAIoctl(s, FIONBIO, ctypes.byref(option), 0xFFFF_FFFF, None, 0, ctypes.byref(read), None, None) == 0
     winsock.close(s)
+    winsock.stop()
+
+
+@pytest.mark.parametrize("call", ["ioctlsocket", "WSAEventSelect"])
+def test_a_socket_that_is_closed_inside_a_call_is_none(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread's closesocket does between the look at the handle and its use is a code, no exception."""
+    winsock.start()
+    s, on = winsock.made(), ctypes.c_uint32(1)
+
+    def closed_meanwhile(descriptor: int, blocking: bool) -> None:
+        monkeypatch.undo()
+        winsock.close(s)
+        os.set_blocking(descriptor, blocking)
+
+    with winsock.event() as event:
+        monkeypatch.setattr("ws2spi.providers.control.os", SimpleNamespace(set_blocking=closed_meanwhile))
+        if call == "ioctlsocket":
+            result = ws2_32.ioctlsocket(s, FIONBIO, ctypes.byref(on))
+        else:
+            result = ws2_32.WSAEventSelect(s, event, FD_READ)
+        assert (result, winsock.error()) == (-1, WSAError.WSAENOTSOCK)
     winsock.stop()
 
 
