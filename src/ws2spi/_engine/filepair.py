@@ -165,8 +165,11 @@ class FilePair:
     @nonblocking.setter
     def nonblocking(self, nonblocking: bool) -> None:
         self._nonblocking = nonblocking
-        if self.number >= 0:
-            os.set_blocking(self.number, not nonblocking)
+        try:
+            if self.is_mine(self.number):
+                os.set_blocking(self.number, not nonblocking)
+        except OSError:  # another thread has just closed it
+            pass
 
     # -- life ------------------------------------------------------------------------------------------------------
 

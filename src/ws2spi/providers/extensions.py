@@ -114,11 +114,14 @@ class ExtensionCalls(OptionCalls, ControlCodes, MessageCalls):
         base_handles.end(state)
         if self.ifs:
             connection.take_place(old)
-            inode = os.fstat(entry.number).st_ino
+            try:
+                inode = os.fstat(entry.number).st_ino
+                if not state.blocking:
+                    os.set_blocking(entry.number, False)
+            except OSError:  # another thread has just closed it
+                raise WinsockError(WSAError.WSA_OPERATION_ABORTED, "closed") from None
             for layer in sockets.lookup(entry.number).layers():
                 layer.inode = inode
-            if not state.blocking:
-                os.set_blocking(entry.number, False)
         else:
             connection.context = old.context
             entry.pair.replace(connection)
