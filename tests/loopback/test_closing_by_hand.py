@@ -11,11 +11,20 @@ from collections.abc import Iterator
 import pytest
 
 from support import winsock
+from support.ends import readable
 from support.pass_through import PassThrough
 from support.threads import LONG, Running, blocked_on, until
 from support.winsock import bound, byref, close, error, listening, made, received, sockaddr
 from ws2spi import ws2_32
-from ws2spi._abi.constants import AF_INET, AF_INET6, FROM_PROTOCOL_INFO, INVALID_SOCKET, SOCK_DGRAM, SOCK_STREAM
+from ws2spi._abi.constants import (
+    AF_INET,
+    AF_INET6,
+    FROM_PROTOCOL_INFO,
+    INVALID_SOCKET,
+    MSG_WAITALL,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+)
 from ws2spi._abi.errors import WSAError
 from ws2spi._engine import lingering
 from ws2spi._runtime.process import runtime
@@ -37,6 +46,21 @@ def ends() -> Iterator[tuple[int, socket.socket]]:
     peer.close()
     listener.close()
     winsock.stop()
+
+
+def test_a_whole_receive_begins_with_what_was_moved_for_foreign_readers(ends: tuple[int, socket.socket]) -> None:
+    """MSG_WAITALL went past it, to the provider, and what was moved came behind, or never."""
+    s, peer = ends
+    peer.sendall(b"moved")
+    readable(s)
+    receiving = Running(lambda: received(s, 10, MSG_WAITALL))
+    peer.sendall(b" rest")
+    assert receiving.result() == b"moved rest"
+    peer.sendall(b"the end")
+    readable(s)
+    peer.shutdown(socket.SHUT_WR)
+    assert received(s, 10, MSG_WAITALL) == b"the end"
+    assert received(s, 10, MSG_WAITALL) == b""
 
 
 def read_to_the_end(peer: socket.socket) -> bytes:

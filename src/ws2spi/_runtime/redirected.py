@@ -30,6 +30,7 @@ from ws2spi._runtime.threads import own_structure
 _ADDRESS_ROOM = 128  # sizeof(SOCKADDR_STORAGE)
 # Flags of a receive that can be served from a pair; the others are the provider's business alone.
 _SERVED = c.MSG_PEEK | c.MSG_PARTIAL | c.MSG_PUSH_IMMEDIATE
+_WHOLE = c.MSG_PUSH_IMMEDIATE  # beside MSG_WAITALL; with others it is refused
 
 
 def attach(entry: SocketEntry) -> None:
@@ -192,6 +193,29 @@ def receive_made(entry: SocketEntry) -> None:
         reenable(maker, c.FD_READ | c.FD_OOB)
 
 
+def _rest(entry: SocketEntry, views: list[memoryview], taken: int, flags: int, identity: Any) -> int:
+    """The bytes that a receive with MSG_WAITALL still lacks, from the provider; an error is left to the next call."""
+    places = []
+    for view in views:
+        if taken < len(view):
+            places.append(WSABUF(len(view) - taken, ctypes.addressof(ctypes.c_char.from_buffer(view, taken))))
+        taken = max(0, taken - len(view))
+    received, code = DWORD(), INT()
+    if entry.table.lpWSPRecv(
+        entry.number,
+        (WSABUF * len(places))(*places),
+        len(places),
+        ctypes.byref(received),
+        ctypes.byref(DWORD(flags)),
+        None,
+        None,
+        identity,
+        ctypes.byref(code),
+    ):
+        return 0
+    return received.value
+
+
 def receive_moved(
     entry: SocketEntry,
     buffers: Any,
@@ -211,8 +235,11 @@ def receive_moved(
     Errors: WSA_IO_PENDING, WSAEWOULDBLOCK: a receive made for foreign readers is in the way (see `claims`).
     """
     pair = entry.pair
+    whole = False
     if not is_null(flags) and load_dword(flags) & ~_SERVED:
-        return False
+        whole = pair.stream and not pair.nonblocking and load_dword(flags) & ~_WHOLE == c.MSG_WAITALL
+        if not whole:
+            return False
     line: Line | None = getattr(pair.behind, "line", None)
     if line is not None and line.is_busy():
         # A receive that was made for foreign readers and cannot be taken back has the next bytes.
@@ -255,8 +282,12 @@ def receive_moved(
         if completion is not None:
             completion.complete(WSAError.WSAEMSGSIZE, room)
         raise WinsockError(WSAError.WSAEMSGSIZE, f"{len(data)} bytes for a buffer of {room}")
-    if completion is not None:
+    if completion is not None:  # with MSG_WAITALL, too, though it may be less: it is in nobody else's hands any more
         completion.finished(min(room, len(data)))
+    elif whole and len(data) < room:
+        store_int(received, len(data) + _rest(entry, views, len(data), load_dword(flags), identity))
+        store_int(flags, 0)
+        return True
     store_int(received, min(room, len(data)))
     store_int(flags, 0)
     return True
