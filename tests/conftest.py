@@ -23,6 +23,12 @@ _SHARED_THREADS = leaks.SHARED_THREADS
 _RECORD = pytest.StashKey[provoked.Record]()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is there now stays to the end: collections, of which some tests make many, need not go through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--provoked-report",
