@@ -2,9 +2,11 @@
 
 No WSP function withdraws a receive. So while a hand-written provider's WSPRecv for foreign readers is pending, the
 next bytes are its; they go into the pair, and whoever asked meanwhile is served from there, in the order in which they
-asked. What the pair cannot serve goes on to the provider, with an OVERLAPPED of ours.
+asked. What the pair cannot serve goes on to the provider, with an OVERLAPPED of ours. And what a receive with
+MSG_WAITALL still lacks behind moved bytes comes from the provider, too.
 """
 
+import ctypes
 from _thread import get_ident
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 from ws2spi._abi.constants import MSG_PEEK
 from ws2spi._abi.errors import WinsockError, WSAError
 from ws2spi._abi.memory import fill
+from ws2spi._abi.types import DWORD, INT, WSABUF
 from ws2spi._executive import threads
 from ws2spi._executive.overlapped import Overlapped
 from ws2spi._executive.threads import Thread
@@ -162,3 +165,26 @@ class Line:
             if len(result) == 3 and result[2] is not None:
                 completion.set_address(result[2])
             completion.complete(0, result[0], result[1])
+
+
+def rest_of(entry: SocketEntry, views: list[memoryview], taken: int, flags: int, identity: Any) -> int:
+    """The bytes that a receive with MSG_WAITALL still lacks, from the provider; an error is left to the next call."""
+    places = []
+    for view in views:
+        if taken < len(view):
+            places.append(WSABUF(len(view) - taken, ctypes.addressof(ctypes.c_char.from_buffer(view, taken))))
+        taken = max(0, taken - len(view))
+    received, code = DWORD(), INT()
+    if entry.table.lpWSPRecv(
+        entry.number,
+        (WSABUF * len(places))(*places),
+        len(places),
+        ctypes.byref(received),
+        ctypes.byref(DWORD(flags)),
+        None,
+        None,
+        identity,
+        ctypes.byref(code),
+    ):
+        return 0
+    return int(received.value)

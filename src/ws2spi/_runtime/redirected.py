@@ -21,7 +21,7 @@ from ws2spi._engine import lingering, reports
 from ws2spi._engine.hand import hand
 from ws2spi._runtime.arguments import address_out, read_buffers
 from ws2spi._runtime.completion import Expected, begin, expect
-from ws2spi._runtime.line import Line
+from ws2spi._runtime.line import Line, rest_of
 from ws2spi._runtime.sockets import SocketEntry, sockets
 from ws2spi._runtime.table_provider import TableProvider
 from ws2spi._runtime.tables import ProcTable
@@ -193,29 +193,6 @@ def receive_made(entry: SocketEntry) -> None:
         reenable(maker, c.FD_READ | c.FD_OOB)
 
 
-def _rest(entry: SocketEntry, views: list[memoryview], taken: int, flags: int, identity: Any) -> int:
-    """The bytes that a receive with MSG_WAITALL still lacks, from the provider; an error is left to the next call."""
-    places = []
-    for view in views:
-        if taken < len(view):
-            places.append(WSABUF(len(view) - taken, ctypes.addressof(ctypes.c_char.from_buffer(view, taken))))
-        taken = max(0, taken - len(view))
-    received, code = DWORD(), INT()
-    if entry.table.lpWSPRecv(
-        entry.number,
-        (WSABUF * len(places))(*places),
-        len(places),
-        ctypes.byref(received),
-        ctypes.byref(DWORD(flags)),
-        None,
-        None,
-        identity,
-        ctypes.byref(code),
-    ):
-        return 0
-    return received.value
-
-
 def receive_moved(
     entry: SocketEntry,
     buffers: Any,
@@ -285,7 +262,7 @@ def receive_moved(
     if completion is not None:  # with MSG_WAITALL, too, though it may be less: it is in nobody else's hands any more
         completion.finished(min(room, len(data)))
     elif whole and len(data) < room:
-        store_int(received, len(data) + _rest(entry, views, len(data), load_dword(flags), identity))
+        store_int(received, len(data) + rest_of(entry, views, len(data), load_dword(flags), identity))
         store_int(flags, 0)
         return True
     store_int(received, min(room, len(data)))

@@ -20,6 +20,7 @@ from ws2spi.testing.conformance.subject import Arrangement, Make, arranged
 # The first use of a process makes the engine (an epoll set and an eventfd) and the eventfds on which threads park.
 _SHARED = ("anon_inode:[eventfd]", "anon_inode:[eventpoll]")
 _OURS = os.path.dirname(ws2spi.__file__)
+_HERE = os.path.join(os.path.dirname(__file__), "")
 _FACES = ws2_32, kernel32, mswsock
 _PYTHONS = os.path.dirname(os.__file__)
 
@@ -106,15 +107,21 @@ def _clean_up() -> None:
 def _where(thread: threading.Thread) -> str:
     """Which call of the exact faces a thread is in, and the line of the provider's at which it, or the engine, is."""
     frames = sys._current_frames()
-    call, line = "a call", ""
+    call, line, inside = "a call", "", ""
     frame = frames.get(thread.ident or 0)
     while frame is not None:
-        name = frame.f_code.co_name
+        name, file = frame.f_code.co_name, frame.f_code.co_filename
+        found = ""
+        if file.startswith(_HERE):
+            break  # the clause
         if name == "_called":  # an extension function, from C
-            call = str(frame.f_locals.get("name", call))
-        elif frame.f_code.co_filename.startswith(_OURS) and any(hasattr(face, name) for face in _FACES):
-            call = name
-        line = line or _line(frame)
+            found = str(frame.f_locals.get("name", call))
+        elif file.startswith(_OURS) and any(hasattr(face, name) for face in _FACES):
+            found = name
+        if found:  # what was met so far is within it; what lies outside is the clause's and its caller's
+            call, line, inside = found, line or inside, ""
+        else:
+            inside = inside or _place(frame)
         frame = frame.f_back
     for other in threading.enumerate():
         if not line and other is not threading.current_thread() and other.ident in frames:
@@ -127,9 +134,15 @@ def _line(frame: FrameType) -> str:
     at: FrameType | None = frame
     while at is not None and at.f_code.co_filename.startswith((_PYTHONS, "<")):
         at = at.f_back
-    if at is None or at.f_code.co_filename.startswith(_OURS):
+    return "" if at is None else _place(at)
+
+
+def _place(frame: FrameType) -> str:
+    """A frame's file, line and function, if it is neither ours nor Python's."""
+    file = frame.f_code.co_filename
+    if file.startswith((_OURS, _PYTHONS, "<")):
         return ""
-    return f"{os.path.relpath(at.f_code.co_filename)}:{at.f_lineno}, {at.f_code.co_name}"
+    return f"{os.path.relpath(file)}:{frame.f_lineno}, {frame.f_code.co_name}"
 
 
 def _left_sockets() -> str:
