@@ -54,7 +54,8 @@ def test_the_wspstartup_of_a_file_and_an_end_after_so_many(tmp_path: Path, capsy
     file.write_text(BY_HAND)
     assert main(["check", str(file), "--where", "alone", "--stop-after", "2"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "WSPStartup returned 10091" in lines[0]
+    # The runtime says it once in each process start-up; a clause that tries several times hears it at the first.
+    assert any("WSPStartup returned 10091" in line for line in lines[:2])
     assert lines[-1] == f"WSPStartup: 2 tried, 2 broken, {len(clauses()) - 2} skipped"
 
 
