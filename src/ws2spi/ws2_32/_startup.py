@@ -21,6 +21,7 @@ def WSAStartup(wVersionRequested: int, lpWSAData: Any) -> int:
     Errors:
         WSAEFAULT: `lpWSAData` is NULL.
         WSAVERNOTSUPPORTED: a version below 1.0 is asked for.
+        WSASYSNOTREADY: there is a catalog file and it cannot be read, or a provider asks from within its WSPCleanup.
     Source: winsock2.h, nf-winsock2-wsastartup.
     Differs: nothing.
     """

@@ -42,17 +42,30 @@ def _raise(*_: Any) -> int:
     raise OSError("library not found")
 
 
-@pytest.mark.parametrize(
-    ("startup", "code"),
-    [
-        pytest.param(lambda *_: WSAError.WSASYSNOTREADY, WSAError.WSAEPROVIDERFAILEDINIT, id="returns a code"),
-        pytest.param(_raise, WSAError.WSAEPROVIDERFAILEDINIT, id="raises"),
-    ],
-)
-def test_a_start_that_fails_fails_socket(started: None, startup: Any, code: WSAError) -> None:
+def test_a_start_that_raises_fails_socket(started: None) -> None:
     """provider-functions 1 Any failure"""
-    install_provider(startup, [memory_entry()])
-    assert _socket_code() == code
+    install_provider(_raise, [memory_entry()])
+    assert _socket_code() == WSAError.WSAEPROVIDERFAILEDINIT
+
+
+MAKERS: dict[str, Callable[[], int]] = {
+    "socket": lambda: ws2_32.socket(2, 1, 6),
+    "WSASocketW": lambda: ws2_32.WSASocketW(2, 1, 6, None, 0, 1),
+    "WSASocketA": lambda: ws2_32.WSASocketA(2, 1, 6, None, 0, 1),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("code", ["WSASYSNOTREADY", "WSAVERNOTSUPPORTED", "WSAEINPROGRESS", "WSAEPROCLIM", "WSAEFAULT"])
+def test_each_code_of_wspstartup_is_one_for_who_makes_a_socket(started: None, make: Any, code: str) -> None:
+    """nf-ws2spi-wspstartup's table, nf-winsock2-socket: WSAEPROVIDERFAILEDINIT; and the next socket asks again."""
+    answers = [WSAError[code], WSAError[code]]
+    install_provider(lambda *_: answers.pop(), [memory_entry()])
+    for _ in range(2):
+        ws2_32.WSASetLastError(0)
+        assert make() == INVALID_SOCKET
+        assert ws2_32.WSAGetLastError() == WSAError.WSAEPROVIDERFAILEDINIT
+    assert answers == []
 
 
 def test_another_version_is_wsaeinvalidprovider_and_cleaned_up(started: None) -> None:
